@@ -86,8 +86,8 @@ use screen::Screen;
 /// something to read.
 pub fn main() -> ExitCode {
     let is_clicked = std::env::args_os().len() == 1 && platform::has_own_window();
-    let typed = std::env::args_os().chain(is_clicked.then(|| "web".into()));
-    let exit = run(typed.collect());
+    let typed = std::env::args_os().chain(is_clicked.then(|| "web".into())).collect();
+    let exit = platform::on_a_deep_stack(|| run(typed));
     if is_clicked && exit != Exit::Done {
         eprintln!("{}", tr!("press Enter to close this window"));
         let _ = std::io::stdin().read_line(&mut String::new());

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use crate::app::address::Led;
 use crate::app::sheet::is_stdin;
 use crate::language::{Language, said};
+use crate::platform::{self, Quoting};
 use crate::printable::is_printable;
 
 /// Flags for one time only: the answer that they gave stands.
@@ -247,11 +248,18 @@ pub fn path(path: &Path) -> String {
     if text.starts_with('-') { format!("./{text}") } else { text.into_owned() }
 }
 
-/// As a shell reads it back. What cannot be shown, such as a line break, is spelt as bash, zsh and ksh read
-/// it.
+/// As the person's shell reads it back.
 pub fn quoted(arg: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !arg.is_empty() && arg.chars().all(is_plain) {
+    match platform::quoting() {
+        Quoting::Posix => posix(arg),
+        Quoting::Cmd => cmd(arg),
+        Quoting::PowerShell => power_shell(arg),
+    }
+}
+
+/// What cannot be shown, such as a line break, is spelt as bash, zsh and ksh read it.
+fn posix(arg: &str) -> String {
+    if is_plain(arg, "_@%+=:,./-") {
         return arg.to_owned();
     }
     if arg.chars().all(is_printable) {
@@ -264,6 +272,53 @@ pub fn quoted(arg: &str) -> String {
         c => format!("\\U{:08x}", u32::from(c)),
     });
     format!("$'{}'", spelt.collect::<String>())
+}
+
+/// The program takes its line apart itself: backslashes count only before a quotation mark. What cannot be
+/// shown cannot be typed there, and a `%NAME%` that the environment has, nothing keeps `cmd` from filling in.
+fn cmd(arg: &str) -> String {
+    if is_plain(arg, "_@+=:,./\\-") {
+        return arg.to_owned();
+    }
+    let (mut text, mut n_backslashes) = (String::from("\""), 0);
+    for c in arg.chars() {
+        if c == '"' {
+            text.extend(std::iter::repeat_n('\\', n_backslashes + 1));
+        }
+        n_backslashes = if c == '\\' { n_backslashes + 1 } else { 0 };
+        text.push(if is_printable(c) { c } else { '?' });
+    }
+    text.extend(std::iter::repeat_n('\\', n_backslashes));
+    text + "\""
+}
+
+/// Nothing but a quotation mark of one stroke, which it knows in five shapes, means anything within two of
+/// them. Of those of two strokes it takes none to the program by itself, before version 7.3.
+fn power_shell(arg: &str) -> String {
+    let is_flag_that_it_parts = arg.starts_with('-') && arg.contains(['.', ':']);
+    if is_plain(arg, "_+=:./\\-") && !is_flag_that_it_parts {
+        return arg.to_owned();
+    }
+    if arg.chars().all(is_printable) {
+        let spelt = arg.chars().map(|c| match c {
+            '\'' | '\u{2018}'..='\u{201b}' => format!("{c}{c}"),
+            '"' => "\\\"".to_owned(),
+            c => c.to_string(),
+        });
+        return format!("'{}'", spelt.collect::<String>());
+    }
+    let spelt = arg.chars().map(|c| match c {
+        '`' | '$' | '\u{201c}'..='\u{201e}' => format!("`{c}"),
+        '"' => "\\`\"".to_owned(),
+        c if is_printable(c) => c.to_string(),
+        c => format!("$([char]::ConvertFromUtf32({}))", u32::from(c)),
+    });
+    format!("\"{}\"", spelt.collect::<String>())
+}
+
+/// Whether it needs no quotation marks: letters, digits, and these signs.
+fn is_plain(arg: &str, signs: &str) -> bool {
+    !arg.is_empty() && arg.chars().all(|c| c.is_alphanumeric() || signs.contains(c))
 }
 
 /// Refuses what no hint could repeat, nor any of our files name.
@@ -418,6 +473,26 @@ mod tests {
             if let Ok(told) = told {
                 assert_eq!(String::from_utf8_lossy(&told.stdout), arg, "bash reads it");
             }
+        }
+    }
+
+    #[test]
+    fn each_shell_reads_back_what_was_typed() {
+        for (arg, in_cmd, in_power_shell) in [
+            (r"Pasta\queda.csv", r"Pasta\queda.csv", r"Pasta\queda.csv"),
+            ("queda 27.csv", r#""queda 27.csv""#, "'queda 27.csv'"),
+            ("--rate=2/s", "--rate=2/s", "--rate=2/s"),
+            ("--config=m.toml", "--config=m.toml", "'--config=m.toml'"),
+            ("", r#""""#, "''"),
+            ("a,b", "a,b", "'a,b'"),
+            ("R$50 & c", r#""R$50 & c""#, "'R$50 & c'"),
+            ("d'água", r#""d'água""#, "'d''água'"),
+            ("Sant\u{2019}Ana", "\"Sant\u{2019}Ana\"", "'Sant\u{2019}\u{2019}Ana'"),
+            (r#"o "b""#, r#""o \"b\"""#, r#"'o \"b\"'"#),
+            (r"a b\", r#""a b\\""#, r"'a b\'"),
+            ("a\nb$", r#""a?b$""#, r#""a$([char]::ConvertFromUtf32(10))b`$""#),
+        ] {
+            assert_eq!((&*cmd(arg), &*power_shell(arg)), (in_cmd, in_power_shell), "{arg}");
         }
     }
 

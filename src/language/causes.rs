@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 
+use crate::platform::{self, Withheld};
+
 /// How sqlx begins what a socket said.
 const OF_SQLX: &str = "error communicating with database: ";
 
@@ -19,6 +21,15 @@ pub fn os_error(error: &str) -> Cow<'_, str> {
     }
     let code = error.strip_suffix(')').and_then(|text| text.rsplit_once("(os error "));
     let code = code.and_then(|(_, code)| code.parse().ok());
+    match code.and_then(platform::withheld) {
+        Some(Withheld::Elsewhere) => {
+            return tr!(
+                "it is kept in OneDrive, or the like, and could not be fetched: go online, and let it always be kept on this device"
+            );
+        }
+        Some(Withheld::InUse) => return tr!("another program has it open: close it there"),
+        None => {}
+    }
     let kind = code.map(|code| io::Error::from_raw_os_error(code).kind());
     match kind {
         Some(ErrorKind::NotFound) => tr!("there is no such file or folder"),

@@ -13,6 +13,8 @@
 //! - [`watchdog`], [`tell_service_manager`]: what started a service, and watches it.
 //! - [`Hidden`]: what is typed is not shown.
 //! - [`apart`], [`end_all`], [`open`], [`has_own_window`]: other programs.
+//! - [`on_a_deep_stack`]: room for what a command does.
+//! - [`quoting`], [`withheld`]: how a command is typed here, and what only one system says of a file.
 //! - [`HAS_SCREEN`], [`locale`], [`host_name`], [`user`], [`refuse_dumps`]: who and where this process is.
 
 mod terms;

@@ -29,3 +29,24 @@ pub enum Told<'a> {
     /// For people.
     Status(&'a str),
 }
+
+/// How a command is quoted, by who reads it.
+#[cfg_attr(not(windows), expect(dead_code, reason = "another system has them"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quoting {
+    /// What bash, zsh and the like have in common.
+    Posix,
+    /// `cmd.exe` of Windows.
+    Cmd,
+    PowerShell,
+}
+
+/// What only some systems say of a file that cannot be had.
+#[cfg_attr(not(windows), expect(dead_code, reason = "another system has them"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// Its content is kept elsewhere (OneDrive), and could not be fetched.
+    Elsewhere,
+    /// Another program has it open, and shares it with nobody.
+    InUse,
+}

@@ -16,7 +16,7 @@ use sd_notify::NotifyState;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::terms::{Rights, Signal, Told};
+use super::terms::{Quoting, Rights, Signal, Told, Withheld};
 
 /// Whether each who works here has a screen. One that is asked for by variables may be missing.
 pub const HAS_SCREEN: bool = false;
@@ -276,6 +276,21 @@ pub fn open(file: &Path) -> io::Result<()> {
 /// Whether the window is this process's alone, and closes with it.
 pub fn has_own_window() -> bool {
     false
+}
+
+/// Does `work` with room for what a command keeps while it waits: the first thread has 8 MiB.
+pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    work()
+}
+
+/// How a command that is typed here is quoted.
+pub fn quoting() -> Quoting {
+    Quoting::Posix
+}
+
+/// What the system's number of a fault says of a file, where no other system has a like.
+pub fn withheld(_code: i32) -> Option<Withheld> {
+    None
 }
 
 /// The language of the user where no variable says it, as `pt-BR`.

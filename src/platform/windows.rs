@@ -21,8 +21,13 @@ use tokio::signal::windows::{
     ctrl_shutdown,
 };
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_DELETE_PENDING, ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER,
-    ERROR_NOT_SUPPORTED, ERROR_SHARING_VIOLATION, LocalFree, WAIT_TIMEOUT,
+    ERROR_ACCESS_DENIED, ERROR_CLOUD_FILE_ACCESS_DENIED, ERROR_CLOUD_FILE_AUTHENTICATION_FAILED,
+    ERROR_CLOUD_FILE_IN_USE, ERROR_CLOUD_FILE_NETWORK_UNAVAILABLE, ERROR_CLOUD_FILE_NOT_IN_SYNC,
+    ERROR_CLOUD_FILE_PROVIDER_NOT_RUNNING, ERROR_CLOUD_FILE_PROVIDER_TERMINATED,
+    ERROR_CLOUD_FILE_REQUEST_ABORTED, ERROR_CLOUD_FILE_REQUEST_CANCELED, ERROR_CLOUD_FILE_REQUEST_TIMEOUT,
+    ERROR_CLOUD_FILE_UNSUCCESSFUL, ERROR_DELETE_PENDING, ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER,
+    ERROR_LOCK_VIOLATION, ERROR_NOT_SUPPORTED, ERROR_SHARING_VIOLATION, INVALID_HANDLE_VALUE, LocalFree,
+    WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Globalization::GetUserDefaultLocaleName;
 use windows_sys::Win32::Security::Authorization::{
@@ -39,6 +44,9 @@ use windows_sys::Win32::System::Console::{
     ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT, ENABLE_PROCESSED_INPUT, GetConsoleMode, GetConsoleProcessList,
     SetConsoleMode,
 };
+use windows_sys::Win32::System::Diagnostics::ToolHelp::{
+    CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
+};
 use windows_sys::Win32::System::SystemInformation::{
     ComputerNameDnsHostname, GetComputerNameExW, GetTickCount64,
 };
@@ -51,7 +59,7 @@ use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 use windows_sys::Win32::UI::Shell::ShellExecuteW;
 use windows_sys::Win32::UI::WindowsAndMessaging::SW_SHOWNORMAL;
 
-use super::terms::{Rights, Signal, Told};
+use super::terms::{Quoting, Rights, Signal, Told, Withheld};
 
 /// Whether each who works here has a screen.
 pub const HAS_SCREEN: bool = true;
@@ -377,6 +385,66 @@ pub fn has_own_window() -> bool {
     let mut processes = [0; 2];
     // SAFETY: the buffer is as long as is said.
     unsafe { GetConsoleProcessList(processes.as_mut_ptr(), 2) == 1 }
+}
+
+/// Does `work` with room for what a command keeps while it waits: the first thread has 1 MiB, which a debug
+/// build has overflowed.
+pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|threads| {
+        let deep = std::thread::Builder::new().stack_size(8 << 20);
+        let done = deep.spawn_scoped(threads, work).expect("a program may have a second thread");
+        done.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// How a command that is typed here is quoted: the program that has started this one.
+pub fn quoting() -> Quoting {
+    match starter().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "powershell.exe" | "powershell_ise.exe" | "pwsh.exe" => Quoting::PowerShell,
+        "bash.exe" | "sh.exe" | "zsh.exe" | "fish.exe" => Quoting::Posix,
+        _ => Quoting::Cmd,
+    }
+}
+
+/// What the program is called that has started this one, if it still runs.
+fn starter() -> Option<String> {
+    // SAFETY: a snapshot that was taken is closed by its owner alone, behind its last use.
+    let processes = unsafe {
+        let processes = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
+        (processes != INVALID_HANDLE_VALUE).then(|| OwnedHandle::from_raw_handle(processes))?
+    };
+    let of = |pid: u32| {
+        let size = u32::try_from(size_of::<PROCESSENTRY32W>()).ok()?;
+        let mut entry = PROCESSENTRY32W { dwSize: size, ..Default::default() };
+        // SAFETY: the handle is open, and the entry says how long it is.
+        let mut is_there = unsafe { Process32FirstW(processes.as_raw_handle(), &raw mut entry) };
+        while is_there != 0 && entry.th32ProcessID != pid {
+            is_there = unsafe { Process32NextW(processes.as_raw_handle(), &raw mut entry) };
+        }
+        (is_there != 0).then_some(entry)
+    };
+    let name = of(of(std::process::id())?.th32ParentProcessID)?.szExeFile;
+    let len = name.iter().position(|unit| *unit == 0)?;
+    Some(String::from_utf16_lossy(&name[..len]))
+}
+
+/// What the system's number of a fault says of a file, where no other system has a like.
+pub fn withheld(code: i32) -> Option<Withheld> {
+    match code.cast_unsigned() {
+        ERROR_SHARING_VIOLATION | ERROR_LOCK_VIOLATION => Some(Withheld::InUse),
+        ERROR_CLOUD_FILE_ACCESS_DENIED
+        | ERROR_CLOUD_FILE_AUTHENTICATION_FAILED
+        | ERROR_CLOUD_FILE_IN_USE
+        | ERROR_CLOUD_FILE_NETWORK_UNAVAILABLE
+        | ERROR_CLOUD_FILE_NOT_IN_SYNC
+        | ERROR_CLOUD_FILE_PROVIDER_NOT_RUNNING
+        | ERROR_CLOUD_FILE_PROVIDER_TERMINATED
+        | ERROR_CLOUD_FILE_REQUEST_ABORTED
+        | ERROR_CLOUD_FILE_REQUEST_CANCELED
+        | ERROR_CLOUD_FILE_REQUEST_TIMEOUT
+        | ERROR_CLOUD_FILE_UNSUCCESSFUL => Some(Withheld::Elsewhere),
+        _ => None,
+    }
 }
 
 /// The language of the user where no variable says it, as `pt-BR`.

@@ -55,7 +55,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("fuzz", &["hubsoft", "intake", "outbox", "report", "settings", "ticket"]),
     ("hubsoft", &["delivery", "printable", "ticket"]),
     ("intake", &["delivery", "language", "outbox", "platform", "printable", "text", "ticket"]),
-    ("language", &[]),
+    ("language", &["platform"]),
     ("notice", &["delivery", "platform"]),
     ("outbox", &["delivery", "ownership", "platform", "printable", "temporary", "text", "ticket"]),
     ("ownership", &["platform"]),
