@@ -1,15 +1,13 @@
-//! Logins: who is known by name and password, and how often that may be tried. A try costs time and memory
-//! on purpose (Argon2), so that few are computed, whoever asks: one at a time, and few wait for it.
+//! Logins: who is known by name and password, and how often that may be tried in vain. A try costs time and
+//! memory on purpose (Argon2), so that few are computed, whoever asks: one at a time, and few wait for it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU32;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{Quota, RateLimiter};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -18,14 +16,15 @@ use tokio::task::spawn_blocking;
 use super::secret::Secret;
 use crate::registry::{User, Users};
 
-/// Logins that are tried from one address at once, and how long until there is one more: 120 an hour.
-const BURST_OF_ADDRESS: NonZeroU32 = NonZeroU32::new(10).unwrap();
-const ANOTHER_OF_ADDRESS: Duration = Duration::from_secs(30);
+/// Wrong logins from one address, and how long until one of them is forgotten: 120 an hour. Right ones do not
+/// count: a whole office has one address.
+const WRONG_OF_ADDRESS: u32 = 10;
+const FORGOTTEN_OF_ADDRESS: Duration = Duration::from_secs(30);
 
 /// The same by one name, from wherever: 60 an hour. Whoever came in from an address may go on from there:
 /// nobody shuts them out by trying their name.
-const BURST_OF_NAME: NonZeroU32 = NonZeroU32::new(30).unwrap();
-const ANOTHER_OF_NAME: Duration = Duration::from_secs(60);
+const WRONG_OF_NAME: u32 = 30;
+const FORGOTTEN_OF_NAME: Duration = Duration::from_secs(60);
 
 /// Logins that wait while one is computed.
 const WAITING_MAX: usize = 8;
@@ -39,7 +38,6 @@ const KNOWN_MAX: usize = 256;
 /// Names, or addresses, share so many counts: more memory it never takes, whatever is tried. Which of them
 /// share one nobody knows outside.
 type Count = u16;
-type Limiter = RateLimiter<Count, governor::state::keyed::HashMapStateStore<Count>, DefaultClock>;
 
 /// Why somebody is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +56,7 @@ pub struct Logins {
     users: Users,
     /// As the file had it last. `None`: it cannot be read, and nobody is known.
     read: Mutex<(Stamp, Option<Arc<[User]>>)>,
-    limits: Limits,
+    limits: Arc<Limits>,
     /// Who waits, and who is computed.
     waiting: Arc<Semaphore>,
     computing: Arc<Semaphore>,
@@ -70,7 +68,7 @@ impl Logins {
         Self {
             read: Mutex::new((stamp(&users), read)),
             users,
-            limits: Limits::new(),
+            limits: Arc::new(Limits::new()),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             computing: Arc::new(Semaphore::new(1)),
         }
@@ -92,19 +90,23 @@ impl Logins {
 
     /// The user of this name and password, who asks from this address.
     pub async fn known(&self, name: &str, password: SecretString, from: IpAddr) -> Result<User, NotIn> {
-        self.limits.check(name, from)?;
+        self.limits.check(name, from, Instant::now())?;
         let waits = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| NotIn::Later(WAIT))?;
         let turn = Arc::clone(&self.computing).acquire_owned().await;
-        let (users, typed) = (self.users(), name.to_owned());
-        // It holds its turn to its end, also if nobody waits for it any more.
+        // Those before it may have been wrong.
+        self.limits.check(name, from, Instant::now())?;
+        let (users, limits, typed) = (self.users(), Arc::clone(&self.limits), name.to_owned());
+        // It holds its turn to its end, and counts, also if nobody waits for it any more.
         let found = spawn_blocking(move || {
             let _turn = (waits, turn);
-            User::known(&users, &typed, password.expose_secret())
+            let found = User::known(&users, &typed, password.expose_secret());
+            match found {
+                Some(_) => limits.came_in(&typed, from),
+                None => limits.wrong(&typed, from, Instant::now()),
+            }
+            found
         });
-        let found = found.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()));
-        let user = found.ok_or(NotIn::Unknown)?;
-        self.limits.came_in(name, from);
-        Ok(user)
+        found.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic())).ok_or(NotIn::Unknown)
     }
 }
 
@@ -113,34 +115,73 @@ fn stamp(users: &Users) -> Stamp {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
+/// Wrong tries by each of so many counts. One after the other they are forgotten; a full count waits for it.
+struct Wrong {
+    most: u32,
+    forgotten: Duration,
+    /// When all of a count are.
+    until: Mutex<HashMap<Count, Instant>>,
+}
+
+impl Wrong {
+    fn new(most: u32, forgotten: Duration) -> Self {
+        Self { most, forgotten, until: Mutex::default() }
+    }
+
+    fn check(&self, count: Count, now: Instant) -> Result<(), NotIn> {
+        let until = self.until().get(&count).copied().unwrap_or(now);
+        let full = self.forgotten * (self.most - 1);
+        match until.saturating_duration_since(now).checked_sub(full) {
+            None | Some(Duration::ZERO) => Ok(()),
+            Some(wait) => Err(NotIn::Later(wait)),
+        }
+    }
+
+    fn add(&self, count: Count, now: Instant) {
+        let mut until = self.until();
+        let of_count = until.entry(count).or_insert(now);
+        *of_count = now.max(*of_count) + self.forgotten;
+    }
+
+    fn until(&self) -> MutexGuard<'_, HashMap<Count, Instant>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How often a login may be tried.
 struct Limits {
     secret: Secret,
-    of_address: Limiter,
-    of_name: Limiter,
+    of_address: Wrong,
+    of_name: Wrong,
     known: Mutex<Vec<[u8; 32]>>,
 }
 
 impl Limits {
     fn new() -> Self {
-        let limiter = |another, burst| {
-            let quota = Quota::with_period(another).expect("it is longer than nothing");
-            Limiter::hashmap(quota.allow_burst(burst))
-        };
         Self {
             secret: Secret::new(),
-            of_address: limiter(ANOTHER_OF_ADDRESS, BURST_OF_ADDRESS),
-            of_name: limiter(ANOTHER_OF_NAME, BURST_OF_NAME),
+            of_address: Wrong::new(WRONG_OF_ADDRESS, FORGOTTEN_OF_ADDRESS),
+            of_name: Wrong::new(WRONG_OF_NAME, FORGOTTEN_OF_NAME),
             known: Mutex::default(),
         }
     }
 
-    /// Counts one try. One that the address may not make does not count against the name.
-    fn check(&self, name: &str, from: IpAddr) -> Result<(), NotIn> {
-        let network = network(from).to_string();
-        limited(&self.of_address, self.count(&network))?;
-        let is_known = self.known().contains(&self.digest(&format!("{network} {name}")));
-        if is_known { Ok(()) } else { limited(&self.of_name, self.count(name)) }
+    /// Whether it may be tried now.
+    fn check(&self, name: &str, from: IpAddr, now: Instant) -> Result<(), NotIn> {
+        self.of_address.check(self.count(&network(from).to_string()), now)?;
+        if self.is_known(name, from) { Ok(()) } else { self.of_name.check(self.count(name), now) }
+    }
+
+    /// Counts one that was tried in vain.
+    fn wrong(&self, name: &str, from: IpAddr, now: Instant) {
+        self.of_address.add(self.count(&network(from).to_string()), now);
+        if !self.is_known(name, from) {
+            self.of_name.add(self.count(name), now);
+        }
+    }
+
+    fn is_known(&self, name: &str, from: IpAddr) -> bool {
+        self.known().contains(&self.digest(&format!("{} {name}", network(from))))
     }
 
     /// Remembers it for those who come again.
@@ -163,14 +204,9 @@ impl Limits {
         Sha256::new_with_prefix(self.secret.text()).chain_update(text).finalize().into()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Vec<[u8; 32]>> {
+    fn known(&self) -> MutexGuard<'_, Vec<[u8; 32]>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn limited(limiter: &Limiter, count: Count) -> Result<(), NotIn> {
-    let too_often = |wait: governor::NotUntil<_>| NotIn::Later(wait.wait_time_from(limiter.clock().now()));
-    limiter.check_key(&count).map(drop).map_err(too_often)
 }
 
 /// What one customer of a provider has: an address of IPv4, or the first 64 bits of IPv6.
@@ -189,36 +225,66 @@ mod tests {
         address.parse().unwrap()
     }
 
+    /// A try that is wrong, if it may be made.
+    fn tries(limits: &Limits, name: &str, from: IpAddr, now: Instant) -> bool {
+        let may_try = limits.check(name, from, now).is_ok();
+        if may_try {
+            limits.wrong(name, from, now);
+        }
+        may_try
+    }
+
     #[test]
-    fn ten_thousand_tries_pass_a_few_times_and_shut_nobody_else_out() {
-        let limits = Limits::new();
-        let n_passed = |tries: &mut dyn Iterator<Item = (String, IpAddr)>| {
-            tries.filter(|(name, from)| limits.check(name, *from).is_ok()).count()
+    fn ten_thousand_wrong_tries_pass_a_few_times_and_shut_nobody_else_out() {
+        let (limits, now) = (Limits::new(), Instant::now());
+        let n_passed = |tried: &mut dyn Iterator<Item = (String, IpAddr)>| {
+            tried.filter(|(name, from)| tries(&limits, name, *from, now)).count()
         };
-        // It may take as long as it likes, so a few more.
-        let passed = n_passed(&mut (0..10_000).map(|_| ("ana".to_owned(), at("192.0.2.1"))));
-        assert!((10..20).contains(&passed), "{passed}");
-        assert_eq!(limits.check("ana", at("192.0.2.2")), Ok(()), "from another address");
-        let passed = n_passed(&mut (0..10_000).map(|n| (n.to_string(), at("192.0.2.3"))));
-        assert!((10..20).contains(&passed), "whatever the name: {passed}");
+        assert_eq!(n_passed(&mut (0..10_000).map(|_| ("ana".to_owned(), at("192.0.2.1")))), 10);
+        assert_eq!(limits.check("ana", at("192.0.2.2"), now), Ok(()), "from another address");
+        assert_eq!(n_passed(&mut (0..10_000).map(|n| (n.to_string(), at("192.0.2.3")))), 10, "by any name");
         // An address for each: the name is slowed, but for who came in from where it is.
         limits.came_in("bia", at("198.51.100.7"));
         let from = |n: u32| IpAddr::from(Ipv6Addr::from(u128::from(n) << 64));
-        let passed = n_passed(&mut (0..10_000).map(|n| ("bia".to_owned(), from(n))));
-        assert!((30..40).contains(&passed), "{passed}");
-        assert_eq!(limits.check("bia", at("198.51.100.7")), Ok(()));
-        assert!(limits.check("bia", at("198.51.100.8")).is_err());
+        assert_eq!(n_passed(&mut (0..10_000).map(|n| ("bia".to_owned(), from(n)))), 30);
+        assert_eq!(limits.check("bia", at("198.51.100.7"), now), Ok(()));
+        assert!(limits.check("bia", at("198.51.100.8"), now).is_err());
+    }
+
+    #[test]
+    fn one_after_the_other_they_are_forgotten_and_how_long_that_takes_is_told() {
+        let (limits, now) = (Limits::new(), Instant::now());
+        let (ana, office) = ("ana", at("192.0.2.1"));
+        while tries(&limits, ana, office, now) {}
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let later = |seconds| Err(NotIn::Later(Duration::from_secs(seconds)));
+        assert_eq!(limits.check(ana, office, now), later(30));
+        assert_eq!(limits.check(ana, office, after(20)), later(10));
+        assert_eq!(limits.check(ana, office, after(30)), Ok(()));
+        assert!(tries(&limits, ana, office, after(30)) && !tries(&limits, ana, office, after(30)));
+        assert!((0..10).all(|_| tries(&limits, ana, office, after(400))), "all of them");
+    }
+
+    /// Seen (in reading): the eleventh person of an office waited, and so did one who came and went.
+    #[test]
+    fn right_ones_do_not_count() {
+        let (limits, now) = (Limits::new(), Instant::now());
+        for n in 0..1_000 {
+            let name = n.to_string();
+            assert_eq!(limits.check(&name, at("192.0.2.1"), now), Ok(()), "{n}");
+            limits.came_in(&name, at("192.0.2.1"));
+        }
     }
 
     #[test]
     fn what_is_counted_is_bounded_whatever_is_tried() {
-        let limits = Limits::new();
+        let (limits, now) = (Limits::new(), Instant::now());
         for n in 0..100_000_u32 {
-            let _ = limits.check(&n.to_string(), IpAddr::from(n.to_be_bytes()));
+            limits.wrong(&n.to_string(), IpAddr::from(n.to_be_bytes()), now);
             limits.came_in(&n.to_string(), IpAddr::from(n.to_be_bytes()));
         }
-        let counts = [limits.of_address.len(), limits.of_name.len()];
-        assert!(counts.iter().all(|n| *n <= usize::from(Count::MAX) + 1), "{counts:?}");
+        let n_counts = [&limits.of_address, &limits.of_name].map(|wrong| wrong.until().len());
+        assert!(n_counts.iter().all(|n| *n <= usize::from(Count::MAX) + 1), "{n_counts:?}");
         assert_eq!(limits.known().len(), KNOWN_MAX);
     }
 
