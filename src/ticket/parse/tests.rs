@@ -97,19 +97,62 @@ fn the_same_row_is_the_same_service_type_and_description() {
         assert_eq!(first, with(Field::Descricao, text), "{text:?}");
     }
     for field in Field::ALL {
-        let other = match field.kind() {
-            Kind::Id | Kind::Ids => "7",
-            Kind::Text | Kind::Name => "Bia",
-            Kind::Phone => "37 3221-1234",
-            Kind::Email => "bia@example.com",
-            Kind::Flag => "sim",
-            Kind::Object => "{}",
-        };
-        assert_eq!(first != with(field, other), field.is_identity(), "{field}");
+        assert_eq!(first != with(field, other(field)), field.is_identity(), "{field}");
     }
     assert_ne!(first, with(Field::Descricao, "queda de fibra"));
     // Stored by an outbox: it must stay what it is.
     insta::assert_snapshot!(first.map(|byte| format!("{byte:02x}")).concat(), @"d935f25057d8752b0051d0e27933958d");
+}
+
+/// What a field says, and that of a valid row does not.
+fn other(field: Field) -> &'static str {
+    match field.kind() {
+        Kind::Id | Kind::Ids => "7",
+        Kind::Text | Kind::Name => "Bia",
+        Kind::Phone => "37 3221-1234",
+        Kind::Email => "bia@example.com",
+        Kind::Flag => "sim",
+        Kind::Object => "{}",
+    }
+}
+
+/// By this it is known whether a sheet still comes to the tickets that a person agreed to.
+#[test]
+fn the_same_ticket_says_the_same_in_all_fields_however_that_is_written() {
+    let key = |raw: &RawTicket<'_>| Ticket::parse(raw).unwrap().ticket.whole_key();
+    let with = |pairs: &[(Field, &'static str)]| {
+        let mut raw = valid();
+        pairs.iter().for_each(|(field, cell)| *raw.get_mut(*field) = Some((*cell).into()));
+        key(&raw)
+    };
+    let first = with(&[]);
+    let mut keys: Vec<_> = Field::ALL.map(|field| with(&[(field, other(field))])).into();
+    keys.push(first);
+    // The same word in another place, another word, and one more.
+    let (of_one, of_other) = (Field::IdAtendimentoStatus, Field::IdOrigemContato);
+    let list = Field::IdUsuarioResponsavel;
+    for pairs in [
+        &[(of_one, "12")][..],
+        &[(of_other, "12")],
+        &[(of_one, "1"), (of_other, "2")],
+        &[(of_one, "2"), (of_other, "1")],
+        &[(list, "1,2")],
+        &[(list, "12")],
+        &[(list, "2,1")],
+        &[(Field::Descricao, "queda de fibra")],
+        &[(Field::Parametros, "{\"a\":1}")],
+        &[(Field::Parametros, "{\"a\":\"1\"}")],
+        &[(Field::ParametrosOrdemServico, "{\"a\":1}")],
+    ] {
+        keys.push(with(pairs));
+    }
+    let n_keys = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), n_keys, "two tickets that differ have one key");
+    for pairs in [(Field::IdClienteServico, "11000,00"), (Field::AbrirOs, "não"), (Field::Email, " ")] {
+        assert_eq!(with(&[pairs]), first, "{pairs:?}");
+    }
 }
 
 /// A ticket as cells, the way it is sent.
