@@ -111,7 +111,7 @@ pub async fn import(
         return Err(declined);
     }
     let run = if n_left == 0 {
-        taken_in.release().await?;
+        taken_in.let_go().await?;
         None
     } else {
         Some(opening::open(&taken_in, target, &policy, &plan, args.sample, screen, telling).await?)

@@ -316,6 +316,27 @@ async fn nothing_is_sent_before_a_person_was_asked() {
     assert_eq!((site.audit().tickets, halted().await.len()), (21, 0));
 }
 
+/// Seen (in reading): the same file again, of which all was opened, let go what somebody had halted meanwhile.
+#[tokio::test]
+async fn an_import_that_has_nothing_to_open_lifts_no_halt() {
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    site.write("queda.csv", rows(2));
+    let import = ["import", "queda.csv", "--rate", "unlimited", "--batch", "q"];
+    site.run_at(&database.url(), &import).expect(0);
+    let mut sql = database.connect().await;
+    let halt = "UPDATE mutirao.batch SET halted_at = now(), halt_reason = 'wait for Bia'";
+    sqlx::query(halt).execute(&mut sql).await.unwrap();
+    site.run_at(&database.url(), &import).expect(0);
+    let reason = "SELECT halt_reason FROM mutirao.batch WHERE halted_at IS NOT NULL";
+    let reason: Option<String> = sqlx::query_scalar(reason).fetch_optional(&mut sql).await.unwrap();
+    assert_eq!(reason.as_deref(), Some("wait for Bia"));
+    // Where something is to be opened, a person is told of it and asked.
+    site.write("queda.csv", rows(3));
+    let asked = site.run_at(&database.url(), &[&import[..], &["--yes"]].concat()).expect(0);
+    assert!(asked.stderr.contains("wait for Bia"), "{}", asked.stderr);
+}
+
 /// What is wrong with the whole file is no better in the hands of the workers that help.
 #[tokio::test]
 async fn an_import_that_halts_holds_its_batch() {

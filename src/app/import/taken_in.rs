@@ -74,6 +74,13 @@ impl TakenIn<'_> {
         withdrawn
     }
 
+    /// Where none of its rows is left to be opened: lets the others of its batch go that it held itself. What
+    /// was halted stays so, since nobody was asked about that.
+    pub async fn let_go(&self) -> Result<(), Fault> {
+        let merged = &self.read.merged;
+        Ok(self.outbox.take_back(merged.batch, &[], Timestamp::now()).await?)
+    }
+
     /// Lets workers open the rows.
     pub async fn release(&self) -> Result<(), Fault> {
         Ok(self.outbox.release(self.read.merged.batch).await?)
