@@ -16,8 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use columns::{ColumnMemory, Mapping};
-use kept::Kept;
-pub use kept::RegistryError;
+pub use kept::{Lines, RegistryError};
 pub use users::{PASSWORD_LEN_MAX, Password, Role, User, UserName, Users};
 
 /// How long content counts as imported lately.
@@ -58,12 +57,12 @@ pub enum Noted {
 }
 
 #[derive(Clone)]
-pub struct Registry(Kept<Entry>);
+pub struct Registry(Lines<Entry>);
 
 impl Registry {
     /// In `folder`, which may not be there yet.
     pub fn at(folder: Option<PathBuf>) -> Self {
-        Self(Kept::new(folder, FILE, LOCK))
+        Self(Lines::new(folder, FILE, LOCK))
     }
 
     /// Imports of `content` to `host` within [`REMEMBERED_FOR`], by either way that the clock may have been

@@ -87,14 +87,6 @@ pub fn publish_new(file: NamedTempFile, path: &Path) -> io::Result<()> {
     sync_name(path)
 }
 
-/// Removes `path`, if it is there, also from the disk: no power cut brings it back.
-pub fn unpublish(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.and_then(|()| sync_name(path)),
-    }
-}
-
 fn sync_name(path: &Path) -> io::Result<()> {
     platform::sync_folder(named(path.parent().unwrap_or(path)))
 }

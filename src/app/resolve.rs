@@ -14,7 +14,9 @@ use super::selection::{batch_of, row_of};
 use super::staging::hexadecimal;
 use super::target::{SANDBOX, Target};
 use crate::delivery::{RowId, State, Verdict};
-use crate::outbox::{AnyOutbox, AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word};
+use crate::outbox::{
+    AnyOutbox, AnyReader, Cursor, ReportRow, Resolution, ResolveError, RowDetails, Scope, Word, state_name,
+};
 use crate::settings::{Sending, Sources};
 use crate::text;
 use crate::ticket::Field;
@@ -40,6 +42,7 @@ pub struct Unsettled {
     place: Place,
     outbox: AnyOutbox,
     rows: Vec<RowId>,
+    of: String,
     /// `None`: they were not named one by one.
     pub first: Option<Box<RowDetails>>,
 }
@@ -110,6 +113,7 @@ impl Unsettled {
         let place = names[0].place().clone();
         let outbox = place.outbox.open().await?;
         let (mut rows, mut first) = (Vec::new(), None);
+        let mut of = Of::new(outbox.reader()).await?;
         for name in names {
             if name.place().outbox.file() != place.outbox.file() {
                 let (typed, first) = (name.typed.clone(), names[0].typed.clone());
@@ -122,29 +126,28 @@ impl Unsettled {
             }
             if !rows.contains(&row) {
                 rows.push(row);
+                of.add(&details.report);
                 first.get_or_insert_with(|| Box::new(details));
             }
         }
-        Ok(Self { place, outbox, rows, first })
+        Ok(Self { place, outbox, rows, of: of.finish(), first })
     }
 
     /// All rows of a batch in these states.
     pub async fn in_states(place: Place, states: &[State]) -> Result<Self, Fault> {
         let outbox = place.outbox.open().await?;
         let batch = batch_of(outbox.reader(), &place).await?;
-        let rows = rows_in(outbox.reader(), Scope::Batch(batch.id), states).await?;
-        Ok(Self { place, outbox, rows, first: None })
+        let (rows, of) = rows_in(outbox.reader(), Scope::Batch(batch.id), states).await?;
+        Ok(Self { place, outbox, rows, of, first: None })
     }
 
     pub fn n_rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// What tells these rows from others, as lower-case hexadecimal.
-    pub fn digest(&self) -> String {
-        let mut digest = Sha256::new();
-        self.rows.iter().for_each(|row| digest.update(row.0.to_le_bytes()));
-        hexadecimal(digest.finalize().into())
+    /// What tells these rows from others ([`Of`]).
+    pub fn of(&self) -> &str {
+        &self.of
     }
 
     /// Asks HubSoft for the ticket. It must be of the first row's service, unless that row is in conflict
@@ -203,14 +206,55 @@ impl Unsettled {
     }
 }
 
-/// The rows of `scope` in one of `states`.
-async fn rows_in(reader: AnyReader<'_>, scope: Scope, states: &[State]) -> Result<Vec<RowId>, Fault> {
-    let (mut found, mut after) = (Vec::new(), Cursor::default());
+/// What tells rows from others that have their numbers in another outbox, or had them before, and from
+/// themselves as they were: whoever says something of rows says it of those that were shown.
+pub struct Of(Sha256);
+
+impl Of {
+    pub async fn new(reader: AnyReader<'_>) -> Result<Self, Fault> {
+        let host = reader.host().await?;
+        Ok(Self(Sha256::new()).said(host.as_deref().unwrap_or_default()))
+    }
+
+    pub fn add(&mut self, row: &ReportRow<'_>) {
+        let code = row.code.map(|code| code.to_string()).unwrap_or_default();
+        for text in [&*row.lote, &*code, &*row.referencia, state_name(row.state)] {
+            self.say(text);
+        }
+        self.0.update(row.row.0.to_le_bytes());
+    }
+
+    /// As lower-case hexadecimal.
+    pub fn finish(self) -> String {
+        hexadecimal(self.0.finalize().into())
+    }
+
+    fn said(mut self, text: &str) -> Self {
+        self.say(text);
+        self
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text);
+    }
+}
+
+/// The rows of `scope` in one of `states`, and what tells them from others.
+async fn rows_in(
+    reader: AnyReader<'_>,
+    scope: Scope,
+    states: &[State],
+) -> Result<(Vec<RowId>, String), Fault> {
+    let (mut found, mut after, mut of) = (Vec::new(), Cursor::default(), Of::new(reader).await?);
     loop {
         let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
         let (rows, next) = page.rows()?;
-        found.extend(rows.iter().filter(|row| states.contains(&row.state)).map(|row| row.row));
-        let Some(next) = next else { return Ok(found) };
+        for row in rows.iter().filter(|row| states.contains(&row.state)) {
+            found.push(row.row);
+            of.add(row);
+        }
+        let Some(next) = next else { return Ok((found, of.finish())) };
         after = next;
     }
 }

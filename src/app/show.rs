@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::fault::Fault;
 use super::place::NamedRow;
+use super::resolve::Of;
 use super::selection::row_of;
 use crate::delivery::{AttemptKind, State};
 use crate::language::times::local;
@@ -11,11 +12,14 @@ use crate::outbox::{RowDetails, StoredAttempt};
 use crate::text::{again, field};
 use crate::ticket::{self, Field};
 
-pub async fn show(name: &NamedRow) -> Result<RowDetails, Fault> {
+/// The row of this name, and what tells it from others ([`Of`]).
+pub async fn show(name: &NamedRow) -> Result<(RowDetails, String), Fault> {
     let outbox = name.place().outbox.look().await?;
     let details = row_of(outbox.reader(), name).await?;
+    let mut of = Of::new(outbox.reader()).await?;
+    of.add(&details.report);
     outbox.close().await?;
-    Ok(details)
+    Ok((details, of.finish()))
 }
 
 /// A thing that is known, and what it is called. Texts from outside are as they are stored.

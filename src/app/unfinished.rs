@@ -1,10 +1,9 @@
-//! The import that a browser ordered and a person said yes to, until it ends: a program that was cut off goes
-//! on with it when it starts again.
+//! Imports that a browser ordered and a person said yes to, until they end: a program that was cut off goes on
+//! with them when it starts again.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,20 +13,24 @@ use super::fault::Fault;
 use super::place::Outboxes;
 use super::staging::{ReadIn, hexadecimal};
 use crate::outbox::{AnyOutbox, ImportId};
-use crate::registry::UserName;
+use crate::registry::{Lines, REMEMBERED_FOR, RegistryError, UserName};
 use crate::{platform, temporary};
 
-/// So long after it was begun it goes on by itself; later a person is to say so. Source: an outage is over by
-/// then, or somebody else has seen to it.
+/// So long after it was agreed to, or went on last, it goes on by itself; later a person is to say so. Source:
+/// an outage is over by then, or somebody else has seen to it.
 const GOES_ON_FOR: SignedDuration = SignedDuration::from_hours(12);
 
-/// Of what is kept: a form has 64 KiB at most, which JSON may make longer. Bytes.
-const LEN_MAX: u64 = 1 << 20;
+/// That are kept; of one more, the one that went on the longest ago is forgotten. A form has 64 KiB at most,
+/// which JSON may make six times as long: all of them can be read back.
+const KEPT_MAX: usize = 8;
 
-#[derive(Serialize, Deserialize)]
+/// An import of one batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
     /// The sheet, as the kept ones are called.
     pub sheet: String,
+    /// As a person calls it.
+    pub name: String,
     /// Who ordered it. `None`: who brought the key of the page.
     #[serde(default)]
     pub by: Option<UserName>,
@@ -36,6 +39,17 @@ pub struct Unfinished {
     /// Of who ordered it: a tag.
     pub language: String,
     pub agreed: Agreed,
+    /// When it was known to go on: it was agreed to then, or later.
+    pub went_on_at: Timestamp,
+}
+
+/// Why an import that was cut off does not go on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapse {
+    /// It went on so long ago.
+    Late(Duration),
+    /// By the clock of now it went on later than now: that was set.
+    ClockSet,
 }
 
 /// What a person said yes to. It holds for the very batch, which is of one outbox and into which nobody
@@ -45,8 +59,6 @@ pub struct Unfinished {
 pub struct Agreed {
     pub what: BatchContent,
     pub n_tickets: u64,
-    /// When they said so.
-    pub at: Timestamp,
 }
 
 /// Rows of a batch, and how they are opened.
@@ -64,7 +76,7 @@ pub struct BatchContent {
     pub terms: Terms,
 }
 
-/// Of what says how rows are opened, that which decides about which of them are, and where.
+/// Of what says how rows are opened, that which decides about which of them are, where, and how fast.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// Of the HubSoft.
@@ -72,6 +84,8 @@ pub struct Terms {
     pub skip_if_open: bool,
     pub verify_first: bool,
     pub allow_repeats: bool,
+    /// It was told how long that takes, and what HubSoft bears.
+    pub rate: String,
 }
 
 /// What was read in, after `import`. `None`: its batch is not in the outbox for good, or has no code.
@@ -92,12 +106,6 @@ pub async fn batch_content(
 }
 
 impl Agreed {
-    /// Whether it goes on without a word; not by a clock that was set back.
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        let since = now.duration_since(self.at);
-        !since.is_negative() && since <= GOES_ON_FOR
-    }
-
     /// Whether `n_tickets` of `what` were agreed to.
     pub fn covers(&self, what: Option<&BatchContent>, n_tickets: u64) -> bool {
         what == Some(&self.what) && n_tickets <= self.n_tickets
@@ -105,20 +113,28 @@ impl Agreed {
 }
 
 impl Unfinished {
-    /// Whether it goes on without a word.
-    pub fn goes_on(&self, now: Timestamp) -> bool {
-        self.agreed.is_fresh(now)
+    /// Why it does not go on without a word.
+    pub fn lapse(&self, now: Timestamp) -> Option<Lapse> {
+        let since = now.duration_since(self.went_on_at);
+        match Duration::try_from(since) {
+            Err(_) => Some(Lapse::ClockSet),
+            Ok(long) if GOES_ON_FOR < since => Some(Lapse::Late(long)),
+            Ok(_) => None,
+        }
+    }
+
+    /// The code of its batch: what makes it another one.
+    pub fn batch(&self) -> &str {
+        &self.agreed.what.batch
     }
 }
 
-/// Where it is kept: below the state folder, one for each place that a page is of. Held by one process at a
-/// time: two would go on with the same.
+/// Where they are kept: below the state folder, those of each place that a page is of. Held by one process at
+/// a time: two would go on with the same.
 pub struct Kept {
-    path: PathBuf,
+    lines: Lines<Unfinished>,
     /// Held as long as it is open.
     _lock: File,
-    /// One thing after the other: what a person stopped is not to be written once more.
-    turn: Mutex<()>,
 }
 
 impl Kept {
@@ -128,47 +144,43 @@ impl Kept {
         // The URL may have a password.
         let place = Sha256::new().chain_update(here.as_os_str().as_encoded_bytes());
         let place = place.chain_update([0]).chain_update(outboxes.url.as_deref().unwrap_or_default());
-        let path = state_folder.join(format!("page-{}.json", hexadecimal(place.finalize().into())));
+        let name = format!("page-{}", hexadecimal(place.finalize().into()));
         temporary::make_folder(state_folder).ok()?;
-        let lock = platform::lock(&path.with_extension("json-lock")).ok()??;
-        Some(Self { path, _lock: lock, turn: Mutex::new(()) })
+        let lock = platform::lock(&state_folder.join(format!("{name}.held"))).ok()??;
+        let (file, turn) = (format!("{name}.jsonl"), format!("{name}.lock"));
+        Some(Self { lines: Lines::new(Some(state_folder.to_owned()), file, turn), _lock: lock })
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    /// All of them, and what is wrong with the rest.
+    pub fn all(&self) -> (Vec<Unfinished>, Option<RegistryError>) {
+        self.lines.read().unwrap_or_else(|error| (Vec::new(), Some(error)))
     }
 
-    /// What is there; nothing where it cannot be read.
-    pub fn read(&self) -> Option<Unfinished> {
-        let mut json = String::new();
-        File::open(&self.path).ok()?.take(LEN_MAX).read_to_string(&mut json).ok()?;
-        serde_json::from_str(&json).ok()
+    /// Keeps it in place of what is kept of its batch, unless a person has stopped it by then.
+    pub fn write(
+        &self,
+        unfinished: &Unfinished,
+        is_stopped: impl FnOnce() -> bool,
+    ) -> Result<(), RegistryError> {
+        self.lines.change(|all| {
+            if is_stopped() {
+                return;
+            }
+            let oldest = unfinished.went_on_at.checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
+            all.retain(|other| other.batch() != unfinished.batch() && oldest < other.went_on_at);
+            all.sort_by_key(|other| other.went_on_at);
+            all.drain(..all.len().saturating_sub(KEPT_MAX - 1));
+            all.push(unfinished.clone());
+        })
     }
 
-    /// Unless a person has stopped it by then.
-    pub fn write(&self, unfinished: &Unfinished, is_stopped: impl FnOnce() -> bool) -> Result<(), Fault> {
-        let _turn = self.turn();
-        if is_stopped() {
+    /// Nobody goes on with those of which `is_over` is true, nor with what cannot be read.
+    pub fn forget(&self, is_over: impl Fn(&Unfinished) -> bool) -> Result<(), RegistryError> {
+        let (all, error) = self.all();
+        if error.is_none() && !all.iter().any(&is_over) {
             return Ok(());
         }
-        let folder = self.path.parent().unwrap_or(Path::new(""));
-        let write = || {
-            let mut file = temporary::file_in(folder)?;
-            file.write_all(serde_json::to_string(unfinished)?.as_bytes())?;
-            temporary::publish(file, &self.path)
-        };
-        write().map_err(|error| Fault::Folder { folder: folder.to_owned(), error, has_outbox: false })
-    }
-
-    /// Nobody goes on with the import of `sheet`.
-    pub fn forget(&self, sheet: &str) -> Result<(), Fault> {
-        let _turn = self.turn();
-        if self.read().is_some_and(|unfinished| unfinished.sheet != sheet) {
-            return Ok(());
-        }
-        let folder = || self.path.parent().unwrap_or(Path::new("")).to_owned();
-        let forgotten = temporary::unpublish(&self.path);
-        forgotten.map_err(|error| Fault::Folder { folder: folder(), error, has_outbox: false })
+        self.lines.change(|all| all.retain(|unfinished| !is_over(unfinished)))
     }
 }
 
@@ -176,30 +188,39 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn agreed(at: Timestamp) -> Agreed {
-        Agreed { what: what(), n_tickets: 10, at }
+    fn unfinished(batch: &str, at: i64) -> Unfinished {
+        let what = BatchContent { batch: batch.to_owned(), ..what() };
+        let (sheet, name) = ("s".to_owned(), "queda.csv".to_owned());
+        let (agreed, went_on_at) = (Agreed { what, n_tickets: 10 }, Timestamp::from_second(at).unwrap());
+        Unfinished { sheet, name, by: None, form: Vec::new(), language: String::new(), agreed, went_on_at }
     }
 
     fn what() -> BatchContent {
         let (skip_if_open, verify_first, allow_repeats) = (false, false, false);
-        let binding = "erp.example.com".to_owned();
-        let terms = Terms { binding, skip_if_open, verify_first, allow_repeats };
+        let (binding, rate) = ("erp.example.com".to_owned(), "10/s".to_owned());
+        let terms = Terms { binding, skip_if_open, verify_first, allow_repeats, rate };
         let [batch, content, tickets] = ["BBBBBBBB", "c", "t"].map(str::to_owned);
         BatchContent { batch, import: 7, content, tickets, terms }
     }
 
     #[test]
-    fn it_goes_on_by_itself_for_half_a_day() {
-        let at = Timestamp::from_second(1_800_000_000).unwrap();
-        for (after_s, expected) in [(0, true), (43_200, true), (43_201, false), (-1, false)] {
-            let now = at + SignedDuration::from_secs(after_s);
-            assert_eq!(agreed(at).is_fresh(now), expected, "{after_s}");
+    fn it_goes_on_by_itself_for_half_a_day_and_then_it_is_told_how_long_it_was() {
+        let late = |after_s| Some(Lapse::Late(Duration::from_secs(after_s)));
+        for (after_s, expected) in [
+            (0, None),
+            (43_200, None),
+            (43_201, late(43_201)),
+            (400_000, late(400_000)),
+            (-1, Some(Lapse::ClockSet)),
+        ] {
+            let now = Timestamp::from_second(1_800_000_000 + after_s).unwrap();
+            assert_eq!(unfinished("B", 1_800_000_000).lapse(now), expected, "{after_s}");
         }
     }
 
     #[test]
     fn what_was_agreed_to_is_those_tickets_of_that_import_in_that_way_and_no_more_of_them() {
-        let agreed = agreed(Timestamp::UNIX_EPOCH);
+        let Unfinished { agreed, .. } = unfinished("BBBBBBBB", 0);
         let other = |change: &dyn Fn(&mut BatchContent)| {
             let mut what = what();
             change(&mut what);
@@ -218,6 +239,7 @@ mod tests {
             (other(&|what| what.terms.skip_if_open = true), 3, false),
             (other(&|what| what.terms.verify_first = true), 3, false),
             (other(&|what| what.terms.allow_repeats = true), 3, false),
+            (other(&|what| what.terms.rate = text()), 3, false),
             (None, 3, false),
         ] {
             assert_eq!(agreed.covers(what.as_ref(), n_tickets), expected, "{what:?}, {n_tickets}");
@@ -234,20 +256,71 @@ mod tests {
         }
         let at = |here: &Path| Outboxes { url: None, here: here.to_owned(), user: String::new() };
         let kept = Kept::of(state.path(), &at(&here)).unwrap();
-        let (sheet, language) = ("s".to_owned(), String::new());
-        let agreed = agreed(Timestamp::UNIX_EPOCH);
-        let unfinished = Unfinished { sheet, by: None, form: Vec::new(), language, agreed };
-        kept.write(&unfinished, || true).unwrap();
-        assert!(kept.read().is_none(), "it was stopped");
-        kept.write(&unfinished, || false).unwrap();
+        kept.write(&unfinished("B", 0), || true).unwrap();
+        assert!(kept.all().0.is_empty(), "it was stopped");
+        kept.write(&unfinished("B", 0), || false).unwrap();
         assert!(Kept::of(state.path(), &at(&here)).is_none(), "another page");
-        assert!(Kept::of(state.path(), &at(&there)).unwrap().read().is_none(), "another folder");
-        kept.forget("another").unwrap();
-        assert!(kept.read().is_some());
-        kept.forget("s").unwrap();
-        kept.forget("s").unwrap();
-        assert!(kept.read().is_none());
+        assert!(Kept::of(state.path(), &at(&there)).unwrap().all().0.is_empty(), "another folder");
         drop(kept);
-        assert!(Kept::of(state.path(), &at(&here)).is_some());
+        assert_eq!(Kept::of(state.path(), &at(&here)).unwrap().all().0, [unfinished("B", 0)]);
+    }
+
+    fn kept(state: &Path) -> Kept {
+        let here = Outboxes { url: None, here: state.to_owned(), user: String::new() };
+        Kept::of(state, &here).unwrap()
+    }
+
+    /// Seen: a rehearsal of the same sheet, and whatever else was imported from the page, took its place.
+    #[test]
+    fn what_is_kept_of_one_batch_is_not_another_ones_to_write_over_or_forget() {
+        let state = tempfile::tempdir().unwrap();
+        let kept = kept(state.path());
+        let batches = || kept.all().0.iter().map(|kept| kept.batch().to_owned()).collect::<Vec<_>>();
+        for (batch, at) in [("A", 1), ("B", 2), ("A", 3)] {
+            kept.write(&unfinished(batch, at), || false).unwrap();
+        }
+        assert_eq!(batches(), ["B", "A"]);
+        kept.forget(|kept| kept.batch() == "A").unwrap();
+        kept.forget(|kept| kept.batch() == "A").unwrap();
+        assert_eq!(batches(), ["B"]);
+        // So many, and for so long.
+        for n in 0..KEPT_MAX as i64 {
+            kept.write(&unfinished(&n.to_string(), 10 + n), || false).unwrap();
+        }
+        assert_eq!(batches(), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+        let later = 14 + REMEMBERED_FOR.as_secs();
+        kept.write(&unfinished("C", later), || false).unwrap();
+        assert_eq!(batches(), ["5", "6", "7", "C"]);
+    }
+
+    #[test]
+    fn what_others_could_have_written_and_what_is_damaged_is_told_and_gone_on_with_by_nobody() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt;
+
+        let state = tempfile::tempdir().unwrap();
+        let kept = kept(state.path());
+        kept.write(&unfinished("A", 1), || false).unwrap();
+        let entries = fs::read_dir(state.path()).unwrap().map(|entry| entry.unwrap().path());
+        let file = entries.into_iter().find(|path| path.extension().is_some_and(|it| it == "jsonl")).unwrap();
+        let is_ours = || match kept.all() {
+            (all, None) => all.len() == 1,
+            (all, Some(error)) => {
+                assert!(all.is_empty() && matches!(error, RegistryError::NotOurs(_)), "{error}");
+                false
+            }
+        };
+        for (path, right, wrong) in [(&*file, 0o600, 0o622), (state.path(), 0o700, 0o777)] {
+            fs::set_permissions(path, Permissions::from_mode(wrong)).unwrap();
+            assert!(!is_ours(), "{path:?}");
+            fs::set_permissions(path, Permissions::from_mode(right)).unwrap();
+            assert!(is_ours(), "{path:?}");
+        }
+        let whole = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{whole}{{}}\n")).unwrap();
+        let (all, error) = kept.all();
+        assert!(all.len() == 1 && matches!(error, Some(RegistryError::Damaged { line: 2, .. })), "{error:?}");
+        kept.forget(|_| false).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), whole, "until a person has seen it");
     }
 }

@@ -14,7 +14,7 @@ use crate::outbox::RowDetails;
 use crate::printable::{self, LINE_CHARS_MAX};
 
 pub async fn show(name: &NamedRow, screen: &Screen) -> Result<Exit, Failure> {
-    let details = app::show::show(name).await?;
+    let (details, _) = app::show::show(name).await?;
     if screen.json {
         screen.result_json(json::row(&details).to_string());
     } else {

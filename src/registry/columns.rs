@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::kept::{Kept, RegistryError};
+use super::kept::{Lines, RegistryError};
 
 const FILE: &str = "columns.jsonl";
 const LOCK: &str = "columns.lock";
@@ -23,12 +23,12 @@ pub struct Mapping {
     pub map: Vec<(String, String)>,
 }
 
-pub struct ColumnMemory(Kept<Mapping>);
+pub struct ColumnMemory(Lines<Mapping>);
 
 impl ColumnMemory {
     /// In `folder`, which may not be there yet.
     pub fn at(folder: Option<PathBuf>) -> Self {
-        Self(Kept::new(folder, FILE, LOCK))
+        Self(Lines::new(folder, FILE, LOCK))
     }
 
     /// The file to delete for whoever wants it forgotten.

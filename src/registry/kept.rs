@@ -1,5 +1,6 @@
 //! A small file of JSON lines in the user's state folder, rewritten whole under a lock.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
@@ -39,48 +40,56 @@ pub enum RegistryError {
 
 /// Lines, each a `T`.
 #[derive(Clone)]
-pub(super) struct Kept<T> {
+pub struct Lines<T> {
     folder: Option<PathBuf>,
-    file: &'static str,
-    lock: &'static str,
+    file: Cow<'static, str>,
+    lock: Cow<'static, str>,
     lines: PhantomData<T>,
 }
 
-impl<T: Serialize + DeserializeOwned> Kept<T> {
+impl<T: Serialize + DeserializeOwned> Lines<T> {
     /// In `folder`, which may not be there yet.
-    pub(super) fn new(folder: Option<PathBuf>, file: &'static str, lock: &'static str) -> Self {
-        Self { folder, file, lock, lines: PhantomData }
+    pub fn new(
+        folder: Option<PathBuf>,
+        file: impl Into<Cow<'static, str>>,
+        lock: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { folder, file: file.into(), lock: lock.into(), lines: PhantomData }
     }
 
     pub(super) fn path(&self) -> Option<PathBuf> {
-        Some(self.folder.as_deref()?.join(self.file))
+        Some(self.folder.as_deref()?.join(&*self.file))
     }
 
     /// Changes all that is kept, under the lock.
-    pub(super) fn change<R>(&self, by: impl FnOnce(&mut Vec<T>) -> R) -> Result<R, RegistryError> {
+    pub fn change<R>(&self, by: impl FnOnce(&mut Vec<T>) -> R) -> Result<R, RegistryError> {
         let folder = self.folder()?;
         if !folder.is_dir() {
             temporary::make_folder(folder).map_err(failed(folder))?;
         }
         ownership::look(folder, Asked::Folder).map_err(failed(folder))??;
-        let _lock = lock(&folder.join(self.lock))?;
+        let _lock = lock(&folder.join(&*self.lock))?;
         temporary::sweep(folder);
         // What is damaged is told when it is read, and is gone after this.
         let (mut entries, _) = self.read()?;
         let result = by(&mut entries);
-        let path = folder.join(self.file);
+        let path = folder.join(&*self.file);
         write(folder, &path, &entries).map_err(failed(&path))?;
         Ok(result)
     }
 
     /// What is kept, and what is wrong with the rest.
-    pub(super) fn read(&self) -> Result<(Vec<T>, Option<RegistryError>), RegistryError> {
-        let path = self.folder()?.join(self.file);
+    pub fn read(&self) -> Result<(Vec<T>, Option<RegistryError>), RegistryError> {
+        let folder = self.folder()?;
+        let path = folder.join(&*self.file);
         let none = || Ok((Vec::new(), None));
-        match ownership::look(&path, Asked::File) {
-            Ok(judged) => judged?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return none(),
-            Err(error) => return Err(failed(&path)(error)),
+        // Whoever may change the folder can put another file there.
+        for (path, asked) in [(folder, Asked::Folder), (&*path, Asked::File)] {
+            match ownership::look(path, asked) {
+                Ok(judged) => judged?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return none(),
+                Err(error) => return Err(failed(path)(error)),
+            }
         }
         let mut text = Vec::new();
         let file = File::open(&path).map_err(failed(&path))?;

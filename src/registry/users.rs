@@ -9,7 +9,7 @@ use argon2::{Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::kept::{Kept, RegistryError};
+use super::kept::{Lines, RegistryError};
 
 const FILE: &str = "users.jsonl";
 const LOCK: &str = "users.lock";
@@ -180,12 +180,12 @@ impl User {
 
 /// The users of the page.
 #[derive(Clone)]
-pub struct Users(Kept<User>);
+pub struct Users(Lines<User>);
 
 impl Users {
     /// In `folder`, which may not be there yet.
     pub fn at(folder: Option<PathBuf>) -> Self {
-        Self(Kept::new(folder, FILE, LOCK))
+        Self(Lines::new(folder, FILE, LOCK))
     }
 
     pub fn path(&self) -> Option<PathBuf> {

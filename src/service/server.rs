@@ -4,12 +4,13 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -69,7 +70,11 @@ where
             () = stop.cancelled() => break,
             Some(()) = open.next() => {}
             accepted = listener.accept(), if open.len() < bounds.n_connections_max => match accepted {
-                Ok((stream, peer)) => open.push(converse(stream, Peer(peer), bounds, service.clone(), stop)),
+                Ok((stream, peer)) => {
+                    let conversation = converse(stream, Peer(peer), bounds, service.clone(), stop);
+                    // A defect ends the connection that came upon it, and neither others nor whoever serves.
+                    open.push(AssertUnwindSafe(conversation).catch_unwind().map(drop));
+                }
                 Err(_) => sleep(BREATH).await,
             },
         }

@@ -26,8 +26,8 @@ impl<G> Flags<G> {
 }
 
 impl<G: Group> Flags<G> {
-    /// As a form says them: texts by the keys of their settings. Blank is nothing; what is no key of these is
-    /// left out, since a form has more.
+    /// As a form says them, which sees to it which it may say: texts by the keys of their settings. Blank is
+    /// nothing; what is no key of these is left out, since other groups have more.
     pub fn of_form<'a>(said: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut flags = Self::none();
         let known = flagged::<G>().collect::<Vec<_>>();

@@ -39,7 +39,8 @@ pub use {
 
 use crate::language::Language;
 use file::SettingsFile;
-use lookup::{Group, Lookup};
+pub use lookup::Group;
+use lookup::Lookup;
 #[cfg(not(test))]
 use row::Trust;
 use sources::if_there;

@@ -1,9 +1,9 @@
 //! From a request to an answer: what is checked before a page is made, and what every answer says.
 
 use std::convert::Infallible;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +20,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Redirect, Response, Sse};
 use axum::routing::{get, post};
+use futures_util::FutureExt;
 use futures_util::stream::unfold;
 use maud::Markup;
 use serde::Deserialize;
@@ -32,7 +33,7 @@ use super::door::{For, Refusal, Visitor};
 use super::form::{Form, name_of};
 use super::logins::NotIn;
 use super::speech::{language, not_found, spoken};
-use super::{Route, Site, batches, files, going, page, rows, sheet, work};
+use super::{Route, Site, batches, cut_off, files, going, page, rows, sheet, work};
 use crate::app::fault::Fault;
 use crate::app::preview::{Preview, preview};
 use crate::app::uploads::{LEN_MAX, Uploads};
@@ -81,6 +82,7 @@ fn routes() -> impl Iterator<Item = Route> {
         ("/import/events", For::WhoLooks, get(events)),
         ("/import/answer", For::WhoOpens, post(answer)),
         ("/import/stop", For::WhoOpens, post(stop)),
+        ("/import/forget", For::WhoOpens, post(cut_off::dismiss)),
         ("/import/files/{name}", For::WhoOpens, get(file)),
     ]
     .into_iter()
@@ -107,10 +109,19 @@ async fn guard(State((site, whom)): State<(Arc<Site>, For)>, request: Request, n
     }
     let mut response = match checked {
         Err(refusal) => refused(&site, refusal, &parts),
-        Ok(_) => match timeout(TIME_MAX, next.run(Request::from_parts(parts.clone(), body))).await {
-            Ok(response) => response,
-            Err(_) => (StatusCode::GATEWAY_TIMEOUT, spoken(&parts.headers, page::too_slow)).into_response(),
-        },
+        Ok(_) => {
+            let answer = timeout(TIME_MAX, next.run(Request::from_parts(parts.clone(), body)));
+            // Where it was is printed as it happens. It is this answer's affair, and no import's.
+            match AssertUnwindSafe(answer).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Ok(Err(_)) => {
+                    (StatusCode::GATEWAY_TIMEOUT, spoken(&parts.headers, page::too_slow)).into_response()
+                }
+                Err(_) => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, spoken(&parts.headers, page::broken)).into_response()
+                }
+            }
+        }
     };
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, value);
@@ -202,7 +213,8 @@ async fn home(
     headers: HeaderMap,
 ) -> Markup {
     let looked = batches::look(&site.outboxes).await;
-    spoken(&headers, || batches::page_of(&looked, &site.desk.standing().stage, &visitor))
+    let cut_off = cut_off::look(&site);
+    spoken(&headers, || batches::page_of(&looked, &site.desk.standing().stage, &cut_off, &visitor))
 }
 
 /// Takes a sheet, and leads to what is found in it.
@@ -279,7 +291,7 @@ async fn read(
 }
 
 async fn preview_of(site: &Site, form: &Form, kept: PathBuf, language: Language) -> Result<Preview, Fault> {
-    let reading = form.reading(&site.sources)?;
+    let reading = site.sources.resolve(&form.flags())?;
     let memory = ColumnMemory::at(site.sources.environment().state_folder());
     let file = site.outboxes.here.join(name_of(&kept));
     let turn = Arc::clone(&site.reading).acquire_owned().await;
@@ -311,6 +323,7 @@ async fn order(
         form,
         language,
         agreed: None,
+        batch: OnceLock::new(),
         stop: CancellationToken::new(),
     }) {
         true => Redirect::to("/import").into_response(),
@@ -323,8 +336,8 @@ async fn going(
     Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Markup {
-    let standing = site.desk.standing();
-    spoken(&headers, || going::page_of(&standing, &visitor))
+    let (standing, cut_off) = (site.desk.standing(), cut_off::look(&site));
+    spoken(&headers, || going::page_of(&standing, &cut_off, &visitor))
 }
 
 #[derive(Deserialize)]
@@ -458,6 +471,31 @@ mod tests {
                     assert!(answer.headers().contains_key(CONTENT_SECURITY_POLICY), "{method} {path}");
                 }
             }
+        }
+    }
+
+    /// Seen (in reading): it ended the program, and the import that went on.
+    #[tokio::test]
+    async fn a_defect_that_an_answer_comes_upon_is_told_as_one() {
+        let here = tempfile::tempdir().unwrap();
+        let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
+        let (at, stop) = (HERE.parse().unwrap(), CancellationToken::new());
+        let (site, _ordered) = Site::new(at, None, None, outboxes, Sources::default(), |_, _| 0, stop);
+        let guarded = from_fn_with_state((Arc::clone(&site), For::Anybody), guard);
+        let blocking = async || -> Response {
+            let found = spawn_blocking(|| panic!("a defect")).await;
+            found.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
+        };
+        let here = async || -> Response { panic!("a defect") };
+        let routes = [("/here", get(here)), ("/blocking", get(blocking)), ("/well", get(style))];
+        let add = |router: Router, (path, answers): (&str, axum::routing::MethodRouter)| {
+            router.route(path, answers.layer(guarded.clone()))
+        };
+        let mut router = routes.into_iter().fold(Router::new(), add);
+        for (path, expected) in [("/here", 500), ("/blocking", 500), ("/well", 200)] {
+            let answer = ask(&mut router, Method::GET, path, "", "").await;
+            assert_eq!(answer.status().as_u16(), expected, "{path}");
+            assert!(answer.headers().contains_key(CONTENT_SECURITY_POLICY), "{path}");
         }
     }
 

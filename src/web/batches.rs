@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
+use super::cut_off::CutOffs;
 use super::desk::Stage;
 use super::door::Visitor;
 use super::lead::Lead;
@@ -39,7 +40,7 @@ pub async fn look(outboxes: &Outboxes) -> Looked {
 }
 
 /// `stage`: how the import stands that was ordered last.
-pub fn page_of(Looked(looked): &Looked, stage: &Stage, visitor: &Visitor) -> Markup {
+pub fn page_of(Looked(looked): &Looked, stage: &Stage, cut_off: &CutOffs, visitor: &Visitor) -> Markup {
     let body = match looked {
         Err(fault) => failed(fault),
         Ok(places) if places.is_empty() => html! {
@@ -50,10 +51,9 @@ pub fn page_of(Looked(looked): &Looked, stage: &Stage, visitor: &Visitor) -> Mar
         },
     };
     let body = html! {
-        @match stage {
-            Stage::Idle | Stage::Ended(_) => {}
-            Stage::CutOff => p { a href="/import" { (tr!("To the import that was cut off")) } },
-            _ => p { a href="/import" { (tr!("To the import that goes on")) } },
+        @if !stage.is_free() { p { a href="/import" { (tr!("To the import that goes on")) } } }
+        @if visitor.role == Role::Abrir && !cut_off.is_empty() {
+            p { a href="/import" { (tr!("To the import that was cut off")) } }
         }
         @if visitor.role == Role::Abrir {
             (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))

@@ -1,9 +1,12 @@
 //! What a person has done with rows: one thing after the other, each to its end, whether or not the browser
 //! that asked for it still waits.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +28,12 @@ pub struct Deeds(mpsc::Sender<Deed>);
 pub enum Untold {
     /// Too many wait before it: it is not done.
     Full,
+    /// The program ends: it is not done.
+    Ending,
     /// It goes on.
     Late,
+    /// It came upon a defect of ours, and how far it was then nobody knows.
+    Panicked,
 }
 
 /// Those that were asked for.
@@ -45,11 +52,24 @@ impl Deeds {
         D: Future<Output = T> + 'static,
     {
         let (tell, told) = oneshot::channel();
-        // Nobody may listen any more.
-        let begin =
-            || Box::pin(async move { drop(tell.send(deed().await)) }) as Pin<Box<dyn Future<Output = ()>>>;
-        self.0.try_send(Box::new(begin)).map_err(|_| Untold::Full)?;
-        timeout(WAIT_MAX, told).await.ok().and_then(Result::ok).ok_or(Untold::Late)
+        let begin = || {
+            Box::pin(async move {
+                // Those that come after it are done all the same, and so is an import.
+                let done = AssertUnwindSafe(async { deed().await }).catch_unwind().await;
+                // Nobody may listen any more.
+                drop(tell.send(done.map_err(|_| Untold::Panicked)));
+            }) as Pin<Box<dyn Future<Output = ()>>>
+        };
+        self.0.try_send(Box::new(begin)).map_err(|refused| match refused {
+            TrySendError::Full(_) => Untold::Full,
+            TrySendError::Closed(_) => Untold::Ending,
+        })?;
+        match timeout(WAIT_MAX, told).await {
+            Ok(Ok(done)) => done,
+            // What is under way is done to its end: this one was dropped before it began.
+            Ok(Err(_)) => Err(Untold::Ending),
+            Err(_) => Err(Untold::Late),
+        }
     }
 }
 
@@ -81,5 +101,25 @@ mod tests {
         };
         nobody_works.await;
         drop(asked);
+    }
+
+    /// Seen (in reading): of what the end of the program, or a defect, left undone it was said that it goes on.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_done_any_more_and_what_went_wrong_within_is_told_as_such() {
+        let ((deeds, asked), stop) = (Deeds::new(), CancellationToken::new());
+        let stops = async {
+            let panics = deeds.done(|| async { panic!("a defect") });
+            assert_eq!(panics.await, Err::<(), _>(Untold::Panicked));
+            assert_eq!(deeds.done(|| ready(1)).await, Ok(1), "the next one is done");
+            let last = deeds.done(|| async {
+                stop.cancel();
+                tokio::time::sleep(WAIT_MAX / 2).await;
+                2
+            });
+            let (last, waiting) = tokio::join!(last, deeds.done(|| ready(3)));
+            assert_eq!((last, waiting), (Ok(2), Err(Untold::Ending)));
+        };
+        tokio::join!(asked.work(&stop), stops);
+        assert_eq!(deeds.done(|| ready(4)).await, Err(Untold::Ending));
     }
 }

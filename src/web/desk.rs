@@ -2,7 +2,7 @@
 //! works ([`super::work`]) reads the words and says how it stands. So it goes on whoever looks.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use super::door::Visitor;
 use super::form::Form;
 use crate::app::fault::Fault;
 use crate::app::unfinished::Agreed;
+use crate::delivery::code::BatchCode;
 use crate::delivery::{Pulse, Reason};
 use crate::language::Language;
 use crate::outbox::{Counts, Reasons};
@@ -42,6 +43,8 @@ pub struct Order {
     pub language: Language,
     /// What a person said yes to before the program was cut off: with that it goes on without a word.
     pub agreed: Option<Agreed>,
+    /// What its batch turned out to be.
+    pub batch: OnceLock<BatchCode>,
     /// A person stops it.
     pub stop: CancellationToken,
 }
@@ -106,8 +109,6 @@ pub enum Stage {
     Idle,
     /// It reads, looks up or writes.
     Busy,
-    /// It was cut off too long ago to go on by itself.
-    CutOff,
     /// It looks for the services of customers.
     Finding {
         n_done: u64,
@@ -129,13 +130,13 @@ impl Stage {
         match self {
             Self::Opening { .. } => true,
             Self::Ended(ended) => ended.is_ok(),
-            Self::Idle | Self::Busy | Self::CutOff | Self::Finding { .. } | Self::Asked(_) => false,
+            Self::Idle | Self::Busy | Self::Finding { .. } | Self::Asked(_) => false,
         }
     }
 
     /// Whether another one may be ordered.
     pub fn is_free(&self) -> bool {
-        matches!(self, Self::Idle | Self::CutOff | Self::Ended(_))
+        matches!(self, Self::Idle | Self::Ended(_))
     }
 }
 
@@ -176,6 +177,8 @@ pub enum Came {
 pub enum Broken {
     Declined,
     Fault(Fault),
+    /// It came upon a defect of ours.
+    Panicked,
 }
 
 impl<F: Into<Fault>> From<F> for Broken {
@@ -224,15 +227,6 @@ impl Desk {
         order.stop.cancel();
         self.standing.send_modify(|_| {});
         Some(order)
-    }
-
-    /// Shows an import that a person may go on with.
-    pub fn offer(&self, order: Order) {
-        self.standing.send_replace(Standing {
-            order: Some(Arc::new(order)),
-            notes: Vec::new(),
-            stage: Stage::CutOff,
-        });
     }
 
     /// Says something to who works. Where too much was said already, it is not heard. What ends a question is

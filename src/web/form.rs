@@ -4,22 +4,24 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use crate::app::fault::Fault;
-use crate::settings::{Flags, Reading, Sources};
+use crate::settings::{Flags, Group};
 
 /// The field of a form that says what all tickets say: no setting of its own, but `--set` of that field.
 pub const DESCRICAO: &str = "descricao";
+
+/// The settings that a form may say besides that, and no others: where HubSoft is, secrets, folders, pace and
+/// what else decides how tickets are opened is said by who runs the program.
+const SETTINGS: [&str; 7] =
+    ["sheet", "header_row", "map", "default_ddd", "hidden", "find_service", "sandbox"];
+
+/// Of these, those that a form only switches on. What is a rehearsal by the settings stays one.
+const SWITCHES: [&str; 2] = ["find_service", "sandbox"];
 
 /// The fields of a form, in their order.
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    pub fn of(mut fields: Vec<(String, String)>) -> Self {
-        let is_said = |(name, text): &&(String, String)| name == DESCRICAO && !text.trim().is_empty();
-        if let Some((name, text)) = fields.iter().find(is_said) {
-            let set = format!("{name}={}", text.trim());
-            fields.push(("set".to_owned(), set));
-        }
+    pub fn of(fields: Vec<(String, String)>) -> Self {
         Self(fields)
     }
 
@@ -40,15 +42,19 @@ impl Form {
         html! { @for (name, text) in others { input type="hidden" name=(name) value=(text); } }
     }
 
-    /// What somebody wrote or chose, and not what was made of it.
+    /// What somebody wrote or chose.
     pub fn given(&self) -> impl Iterator<Item = (&str, &str)> {
-        let is_given = |(name, text): &(&str, &str)| !text.is_empty() && *name != "set";
-        self.said().filter(is_given)
+        self.said().filter(|(_, text)| !text.is_empty())
     }
 
-    /// How a sheet is read by it.
-    pub fn reading(&self, sources: &Sources) -> Result<Reading, Fault> {
-        Ok(sources.resolve(&Flags::of_form(self.said()))?)
+    /// The settings that it says.
+    pub fn flags<G: Group>(&self) -> Flags<G> {
+        let may_say = |(name, text): &(&str, &str)| {
+            SETTINGS.contains(name) && (!SWITCHES.contains(name) || *text == "true")
+        };
+        let set = self.get(DESCRICAO).map(|text| format!("{DESCRICAO}={}", text.trim()));
+        let set = set.iter().map(|set| ("set", &**set));
+        Flags::of_form(self.said().filter(may_say).chain(set))
     }
 
     /// All that it says.
@@ -60,4 +66,41 @@ impl Form {
 /// What a sheet is called, as a person knows it.
 pub fn name_of(sheet: &Path) -> String {
     sheet.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{self, Database, Import, Paging, Worker};
+
+    fn said(name: &str, text: &str) -> [String; 4] {
+        let form = Form::of(vec![(name.to_owned(), text.to_owned())]);
+        [
+            format!("{:?}", form.flags::<Import>()),
+            format!("{:?}", form.flags::<Database>()),
+            format!("{:?}", form.flags::<Paging>()),
+            format!("{:?}", form.flags::<Worker>()),
+        ]
+    }
+
+    /// Seen: whatever key a form had, also one that no form of ours has, set the setting of that name.
+    #[test]
+    fn a_form_says_the_settings_that_its_page_offers_and_no_others() {
+        let nothing = said("nothing", "true");
+        let all = settings::all();
+        assert!(SETTINGS.iter().all(|name| all.iter().any(|setting| setting.key == *name)));
+        for key in all.iter().map(|setting| setting.key) {
+            for text in ["true", "false", "x=y", "1"] {
+                let is_said = said(key, text) != nothing;
+                let may_say = SETTINGS.contains(&key) && (!SWITCHES.contains(&key) || text == "true");
+                assert_eq!(is_said, may_say, "{key} {text}");
+            }
+        }
+        for key in ["rate", "set", "hubsoft_url", "hubsoft_password_file", "database_url", "output", "yes"] {
+            assert_eq!(said(key, "abrir_os=sim"), nothing, "{key}");
+        }
+        assert!(said("sandbox", "true") != nothing && said("sandbox", "false") == nothing);
+        let [import, ..] = said(DESCRICAO, " Sem sinal ");
+        assert!(import.contains("descricao=Sem sinal\""), "{import}");
+    }
 }

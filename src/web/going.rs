@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::cut_off::CutOffs;
 use super::desk::{Answers, Broken, Came, Done, Note, Order, Question, Stage, Standing};
 use super::door::Visitor;
 use super::page::{self, failed, shown};
@@ -13,7 +14,7 @@ use crate::registry::Role;
 use crate::report;
 use crate::text;
 
-pub fn page_of(standing: &Standing, visitor: &Visitor) -> Markup {
+pub fn page_of(standing: &Standing, cut_off: &CutOffs, visitor: &Visitor) -> Markup {
     let Standing { order, notes, stage } = standing;
     let (opens, is_theirs) = (visitor.role == Role::Abrir, standing.is_of(visitor));
     // What was found in a sheet, and is asked of it, is for who brought it alone.
@@ -31,6 +32,7 @@ pub fn page_of(standing: &Standing, visitor: &Visitor) -> Markup {
             p { small { (tr!("Ordered by `%{name}`.", name = name)) } }
         }
         @if is_whole { (known(notes)) }
+        @if opens { (cut_off.page_of(visitor)) }
     } };
     let title = match order {
         None => tr!("No import"),
@@ -88,10 +90,6 @@ fn stage_of(order: Option<&Order>, stage: &Stage, is_theirs: bool) -> Markup {
         Stage::Idle => {
             html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
         }
-        Stage::CutOff => html! {
-            p.warn role="status" { (tr!("This import was cut off; it was begun more than half a day ago. Is it still the same outage?")) }
-            (again())
-        },
         Stage::Busy => html! {
             p role="status" { (tr!("Working on it: this page follows by itself.")) }
             (stop())
@@ -122,6 +120,12 @@ fn stage_of(order: Option<&Order>, stage: &Stage, is_theirs: bool) -> Markup {
                 (again())
             },
             Err(Broken::Fault(fault)) => html! { (failed(fault)) (again()) },
+            Err(Broken::Panicked) => html! {
+                p.warn role="alert" {
+                    (tr!("An error of the program itself ended this import. Nothing that was opened is lost: report the line that the program printed, and go on."))
+                }
+                (again())
+            },
         },
     }
 }
@@ -168,7 +172,7 @@ pub fn not_real() -> Markup {
 }
 
 /// Goes on where it stopped: the same sheet once more, read in the same way.
-fn again(order: Option<&Order>) -> Markup {
+pub fn again(order: Option<&Order>) -> Markup {
     html! {
         @if let Some(Order { id, form, .. }) = order {
             form method="post" action={ "/sheets/" (id) "/import" } {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod batches;
+mod cut_off;
 mod deeds;
 mod desk;
 mod door;

@@ -137,6 +137,16 @@ pub fn too_slow() -> Markup {
     said(&tr!("It took too long"), &tr!("load the page again; nothing was changed by looking"))
 }
 
+/// A defect of ours.
+pub fn broken() -> Markup {
+    said(
+        &tr!("An error of the program itself"),
+        &tr!(
+            "nothing that was opened is lost; report the line that the program printed, and load the page again"
+        ),
+    )
+}
+
 pub fn refused(refusal: Refusal) -> Markup {
     match refusal {
         Refusal::Foreign => said(

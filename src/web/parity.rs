@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use maud::html;
 
+use super::cut_off::CutOffs;
 use super::desk::{Answers, Came, Done, Question, Stage, Standing};
 use super::door::Visitor;
 use super::page::shown;
@@ -36,7 +37,8 @@ const ONE_OF_EACH: Counts = Counts {
 
 fn page_of(stage: Stage) -> String {
     let visitor = Visitor { user: None, role: Role::Abrir };
-    going::page_of(&Standing { stage, ..Standing::default() }, &visitor).into_string()
+    let standing = Standing { stage, ..Standing::default() };
+    going::page_of(&standing, &CutOffs::default(), &visitor).into_string()
 }
 
 fn opening(pulse: Pulse) -> String {

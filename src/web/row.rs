@@ -10,7 +10,8 @@ use crate::outbox::{RowDetails, state_name};
 use crate::printable;
 use crate::text;
 
-pub fn page_of(lead: &Lead, details: &RowDetails) -> Markup {
+/// `of`: what tells the row from others.
+pub fn page_of(lead: &Lead, details: &RowDetails, of: &str) -> Markup {
     let row = &details.report;
     let Story { known, fields, history } = Story::of(details);
     let fields: Vec<Told> =
@@ -24,7 +25,7 @@ pub fn page_of(lead: &Lead, details: &RowDetails) -> Markup {
         p { a href=(lead.href("/batch", &[])) { (printable::name(&details.batch)) } }
         p role="status" { strong { (said(text::state(row.state))) } " (" (state_name(row.state)) ")" }
         p { (text::to_do(row.state)) }
-        @if row.state.takes_a_word() { (word(lead, details)) }
+        @if row.state.takes_a_word() { (word(lead, details, of)) }
         (table(&tr!("What is known"), &known))
         (table(&tr!("The ticket"), &fields))
         (table(&tr!("What was tried"), &history))
@@ -44,13 +45,14 @@ fn table(title: &str, told: &[Told]) -> Markup {
 }
 
 /// What became of it, where nobody but a person can know.
-fn word(lead: &Lead, details: &RowDetails) -> Markup {
+fn word(lead: &Lead, details: &RowDetails, of: &str) -> Markup {
     let row = details.report.row.0;
     html! {
         h2 { (tr!("What is true of it")) }
         form method="post" action="/row/opened" {
             (lead.hidden())
             input type="hidden" name="row" value=(row);
+            input type="hidden" name="of" value=(of);
             p { label { (tr!("It has a ticket; its protocolo")) " "
                 input name="protocolo" inputmode="numeric" autocomplete="off" required maxlength="20";
             } " " button.plain { (tr!("That is its ticket")) } }
@@ -58,6 +60,7 @@ fn word(lead: &Lead, details: &RowDetails) -> Markup {
         form method="post" action="/row/not-opened" {
             (lead.hidden())
             input type="hidden" name="row" value=(row);
+            input type="hidden" name="of" value=(of);
             p { button.plain { (tr!("I looked in HubSoft: it has no ticket")) } }
         }
     }

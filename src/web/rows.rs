@@ -81,7 +81,7 @@ async fn one(State(site): State<Arc<Site>>, headers: HeaderMap, Query(fields): Q
     let form = Form::of(fields);
     let lead = Lead::of(&form);
     let details = async { show::show(&lead.place(&site.outboxes)?.row(number_of(&form))).await };
-    shown(&headers, details.await, |details| row::page_of(&lead, &details))
+    shown(&headers, details.await, |(details, of)| row::page_of(&lead, &details, &of))
 }
 
 /// The row that a form is about; none has the number of what is no number.
@@ -106,6 +106,8 @@ async fn again(
 /// What came of a person's word on rows.
 enum Heard {
     Settled(Box<Resolved>),
+    /// Not of what is there: that is not what was shown.
+    Other,
     /// It is to be typed that this is so. With what tells the rows that it is said of.
     Asked(String, String),
 }
@@ -126,10 +128,9 @@ async fn none_opened(
     let deed = async move |place: Place| {
         let unsettled = Unsettled::in_states(place, &states).await?;
         let n_rows = unsettled.n_rows();
-        let of = unsettled.digest();
-        if meant.as_ref() != Some(&of) {
+        if meant.as_deref() != Some(unsettled.of()) {
             let question = language.speak(|| says_not_opened(n_rows).into_owned());
-            return Ok(Heard::Asked(question, of));
+            return Ok(Heard::Asked(question, unsettled.of().to_owned()));
         }
         let note = language.speak(|| note_not_opened(&who));
         Ok(Heard::Settled(Box::new(unsettled.settle(Resolution::NotOpened, &note).await?)))
@@ -137,6 +138,7 @@ async fn none_opened(
     let asked = [("state", state)];
     let page = |lead: &Lead, heard| match heard {
         Heard::Settled(resolved) => word::not_opened(&resolved),
+        Heard::Other => word::other_row(),
         Heard::Asked(question, of) => word::ask("/batch/not-opened", lead, &asked, &question, &of),
     };
     done(&site, &headers, &form, deed, page).await
@@ -151,11 +153,20 @@ async fn not_opened(
 ) -> Response {
     let form = Form::of(fields);
     let (who, language, row) = (site.called(&visitor), language(&headers), number_of(&form));
+    let meant = form.get("of").map(str::to_owned);
     let deed = async move |place: Place| {
+        let unsettled = Unsettled::named(&[place.row(row)]).await?;
+        if meant.as_deref() != Some(unsettled.of()) {
+            return Ok(None);
+        }
         let note = language.speak(|| note_not_opened(&who));
-        Unsettled::named(&[place.row(row)]).await?.settle(Resolution::NotOpened, &note).await
+        unsettled.settle(Resolution::NotOpened, &note).await.map(Some)
     };
-    done(&site, &headers, &form, deed, |_, resolved| word::not_opened(&resolved)).await
+    let page = |_: &Lead, resolved: Option<Resolved>| match resolved {
+        Some(resolved) => word::not_opened(&resolved),
+        None => word::other_row(),
+    };
+    done(&site, &headers, &form, deed, page).await
 }
 
 /// That a protocolo is that of a row's ticket. HubSoft is asked first.
@@ -169,10 +180,14 @@ async fn opened(
     let (language, row, is_so) = (language(&headers), number_of(&form), is_so(&form));
     let typed = form.get("protocolo").unwrap_or_default();
     let (asking, said) = (Arc::clone(&site), typed.to_owned());
+    let meant = form.get("of").map(str::to_owned);
     let deed = async move |place: Place| {
         let (said, who) = (protocolo(&said)?, &asking.called(&visitor));
-        let sending: Sending = asking.sources.resolve(&Flags::of_form([]))?;
+        let sending: Sending = asking.sources.resolve(&Flags::none())?;
         let unsettled = Unsettled::named(&[place.row(row)]).await?;
+        if meant.as_deref() != Some(unsettled.of()) {
+            return Ok(Heard::Other);
+        }
         // Sooner than the browser is told that it takes a while: it is to be asked.
         let checked = timeout(CHECK_MAX, unsettled.check(said, &sending, &asking.sources)).await;
         let checked = checked.unwrap_or(Ok(Checked::Untold(resolve::Untold::NoAnswer { why: None })))?;
@@ -182,7 +197,7 @@ async fn opened(
                 let why = language.speak(|| untold.to_string());
                 if !is_so {
                     let question = language.speak(|| says_opened(said, &why).into_owned());
-                    return Ok(Heard::Asked(question, unsettled.digest()));
+                    return Ok(Heard::Asked(question, unsettled.of().to_owned()));
                 }
                 (None, Some(why))
             }
@@ -195,6 +210,7 @@ async fn opened(
     let asked = [("row", row.as_str()), ("protocolo", typed)];
     let page = |lead: &Lead, heard| match heard {
         Heard::Settled(resolved) => word::opened(&resolved),
+        Heard::Other => word::other_row(),
         Heard::Asked(question, of) => word::ask("/row/opened", lead, &asked, &question, &of),
     };
     done(&site, &headers, &form, deed, page).await
@@ -224,8 +240,11 @@ where
     match done {
         Ok(done) => shown(headers, done, |came_of| word::page_of(&lead, &page(&lead, came_of))),
         Err(untold) => {
-            let status =
-                if untold == Untold::Full { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            let status = match untold {
+                Untold::Full | Untold::Ending => StatusCode::SERVICE_UNAVAILABLE,
+                Untold::Late => StatusCode::OK,
+                Untold::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            };
             (status, spoken(headers, || word::page_of(&lead, &word::untold(untold)))).into_response()
         }
     }

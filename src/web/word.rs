@@ -24,9 +24,24 @@ pub fn untold(untold: Untold) -> Markup {
         Untold::Full => {
             tr!("That was not done: much else waits to be done before it. Try it again in a minute.")
         }
+        Untold::Ending => {
+            tr!("That was not done: the program is ending. Do it again once it was started again.")
+        }
         Untold::Late => tr!("That takes a while and goes on here: look at the batch again."),
+        Untold::Panicked => tr!(
+            "An error of the program itself: whether that was done is not known. Look at the batch again, and report the line that the program printed."
+        ),
     };
     html! { p.warn role="status" { (text) } }
+}
+
+/// It was said of another row than stands there now.
+pub fn other_row() -> Markup {
+    html! {
+        p.warn role="alert" {
+            (tr!("That was not done: the row is not any more as it was shown. Look at it again."))
+        }
+    }
 }
 
 pub fn retried(Retried { n_rows, results, opener }: &Retried) -> Markup {

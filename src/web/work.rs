@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
+use super::cut_off;
 use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stage, Word, order_number};
 use super::door::Visitor;
-use super::form::{Form, name_of};
 use crate::app::batches::{self, Answer, Earlier, Wish};
 use crate::app::fault::Fault;
 use crate::app::import::{self, Plan, Ran, Staged, TakenIn};
@@ -22,20 +24,23 @@ use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
-use crate::app::unfinished::{self, Agreed, BatchContent, Kept as KeptOrder, Terms, Unfinished};
+use crate::app::unfinished::{self, Agreed, BatchContent, Terms, Unfinished};
 use crate::app::{merged, results, summary};
 use crate::delivery::{Control, Ending, HUBSOFT_RATE, Halt, Policy, Pulse, Reason, Watch};
 use crate::intake::{Hashing, Hidden};
-use crate::language::Language;
 use crate::language::filled::typed_number;
 use crate::language::times;
-use crate::registry::{ColumnMemory, Entry, Registry, Role};
+use crate::registry::{ColumnMemory, Entry, Registry};
 use crate::service::RowLog;
-use crate::settings::{self, Flags};
+use crate::settings;
 use crate::text;
 
 /// Between two looks at how it stands.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is kept that an import goes on: far less than the time within which it does so by itself, and
+/// seldom, since it is written to disk.
+const NOTED_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Works on what browsers order, one import after the other, until `stop`; then the one that goes on is
 /// stopped cleanly.
@@ -43,9 +48,11 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
     // Of all imports, those of an earlier process too: a window that still shows a question of one answers
     // none of a later one.
     let mut n_asked = order_number();
-    go_on(site);
-    // Cancel-safe: a word that was not received waits.
-    while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
+    let mut waiting = cut_off::that_go_on(site);
+    loop {
+        cut_off::go_on(site, &mut waiting);
+        // Cancel-safe: a word that was not received waits.
+        let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await else { return };
         let Word::Order(order) = word else { continue };
         tracing::info!("`{}` has an import begun", site.called(&order.by));
         let (ends, said) = (order.stop.child_token(), Vec::new());
@@ -55,13 +62,16 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
             std::future::pending::<Infallible>().await
         };
         let (site, order, words, n_asked, stop) = (site, &*order, &mut words, &mut n_asked, ends.clone());
-        let mut worker = Worker { site, order, words, stop, said, n_asked };
+        let mut worker = Worker { site, order, words, stop, said, n_asked, kept: None };
         let ended = tokio::select! {
-            ended = Box::pin(worker.import()) => ended,
+            // The page stays, whatever defect an import comes upon.
+            ended = AssertUnwindSafe(Box::pin(worker.import())).catch_unwind() => {
+                ended.unwrap_or(Err(Broken::Panicked))
+            }
             never = program => match never {},
         };
         if is_over(&ended, site.stop.is_cancelled()) {
-            forget(site, order);
+            cut_off::forget(site, order);
         }
         site.desk.stands(Stage::Ended(Arc::new(ended)));
     }
@@ -74,7 +84,7 @@ fn is_over(ended: &Result<Done, Broken>, is_program_ending: bool) -> bool {
         Ok(Done { came: Came::Ran(reason), .. }) => is_over_for(reason, is_program_ending),
         Ok(Done { came: Came::Idle | Came::Refused, .. }) => true,
         Err(Broken::Declined) => !is_program_ending,
-        Err(Broken::Fault(_)) => false,
+        Err(Broken::Fault(_) | Broken::Panicked) => false,
     }
 }
 
@@ -93,54 +103,13 @@ fn is_over_for(reason: &Reason, is_program_ending: bool) -> bool {
     }
 }
 
-/// Nobody goes on with it by itself.
-fn forget(site: &Site, order: &Order) {
-    if let Some(Err(fault)) = site.unfinished.as_ref().map(|kept| kept.forget(&order.id)) {
-        let told = order.language.speak(|| fault.to_string());
-        site.desk.tells([Note::Warning(told)]);
-    }
-}
-
 /// A person stops it: also where the program ends before it has, nobody goes on with it.
 pub(super) fn stopped(site: &Site, order: &Order, by: &Visitor) {
-    forget(site, order);
+    cut_off::forget(site, order);
     tracing::info!("`{}` stops the import", site.called(by));
     if let Some(name) = by.owner() {
         let told = order.language.speak(|| tr!("Stopped by `%{name}`.", name = name).into_owned());
         site.desk.tells([Note::Told(told)]);
-    }
-}
-
-/// Goes on with what was cut off, or offers it to a person.
-fn go_on(site: &Site) {
-    let Some(unfinished) = site.unfinished.as_ref().and_then(KeptOrder::read) else { return };
-    let by = Visitor { user: unfinished.by.clone(), role: Role::Abrir };
-    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(by.owner(), &unfinished.sheet));
-    let Some(kept) = kept.filter(|_| site.door.may_open(by.user.as_ref())) else {
-        tracing::warn!(
-            "an import was cut off, and its sheet is not kept any more, or who ordered it may not open tickets \
-             any more: bring it again to go on"
-        );
-        if let Some(Err(fault)) = site.unfinished.as_ref().map(|kept| kept.forget(&unfinished.sheet)) {
-            tracing::warn!("{fault}");
-        }
-        return;
-    };
-    let goes_on = unfinished.goes_on(Timestamp::now());
-    let order = Order {
-        number: order_number(),
-        id: unfinished.sheet,
-        by,
-        name: name_of(&kept),
-        kept,
-        form: Form::of(unfinished.form),
-        language: Language::of_locale(&unfinished.language).unwrap_or_else(Language::now),
-        agreed: goes_on.then_some(unfinished.agreed),
-        stop: CancellationToken::new(),
-    };
-    match goes_on {
-        true => drop(site.desk.order(order)),
-        false => site.desk.offer(order),
     }
 }
 
@@ -152,14 +121,15 @@ struct Worker<'a> {
     /// What was answered of how the sheet is read, as its form would say it.
     said: Vec<(&'static str, String)>,
     n_asked: &'a mut u64,
+    /// What goes on if the program is cut off.
+    kept: Option<Unfinished>,
 }
 
 impl Worker<'_> {
     async fn import(&mut self) -> Result<Done, Broken> {
         let started_at = Timestamp::now();
         let (sources, order) = (&self.site.sources, self.order);
-        let settings::Import { reading, sending, stopping } =
-            sources.resolve(&Flags::of_form(order.form.said()))?;
+        let settings::Import { reading, sending, stopping } = sources.resolve(&order.form.flags())?;
         let target = Target::new(sources, &sending)?;
         let outboxes = &self.site.outboxes;
         let mut sheet = Sheet::copied(outboxes.here.join(&order.name), order.kept.clone(), reading);
@@ -199,6 +169,9 @@ impl Worker<'_> {
             search.answer(answer);
         }
         let work = search.work()?;
+        if let Some(code) = work.code {
+            let _ = order.batch.set(code);
+        }
         drop(intake);
         let customers = match sheet.reading.find_service {
             true => {
@@ -238,6 +211,7 @@ impl Worker<'_> {
             skip_if_open: sending.skip_if_open,
             verify_first,
             allow_repeats: sheet.reading.allow_repeats,
+            rate: sending.rate.to_string(),
         };
         let agreed = match &order.agreed {
             // What was halted since, a person is to see.
@@ -248,10 +222,10 @@ impl Worker<'_> {
             }
             _ => None,
         };
-        let (is_agreed, agreed_at) = (agreed.is_some(), agreed.map_or(started_at, |agreed| agreed.at));
+        let is_agreed = agreed.is_some();
         if is_agreed && let Some(what) = staged.merged(&terms).await? {
             // It is the latest import by now: cut off here, it still goes on.
-            self.keep(Some(what), n_left, agreed_at);
+            self.keep(Some(what), n_left);
         }
         if n_left != 0 {
             if let Some(halted) = &staged.halted {
@@ -314,7 +288,7 @@ impl Worker<'_> {
         if n_left != 0 {
             let (read, import) = (&taken_in.read, taken_in.read.merged.import);
             let what = unfinished::batch_content(taken_in.outbox(), read, import, &terms).await?;
-            self.keep(what, n_left, agreed_at);
+            self.keep(what, n_left);
         }
         // By a person, while the sheet was taken in, before other workers may open its rows. Where the
         // program ends they may: it was agreed to.
@@ -322,14 +296,19 @@ impl Worker<'_> {
             taken_in.withdraw().await?;
             return Err(Broken::Declined);
         }
-        taken_in.release().await?;
         let ending = match n_left {
-            0 => None,
-            _ => Some(self.open(&taken_in, &policy, target.is_sandbox()).await?),
+            0 => {
+                taken_in.let_go().await?;
+                None
+            }
+            _ => {
+                taken_in.release().await?;
+                Some(self.open(&taken_in, &policy, target.is_sandbox()).await?)
+            }
         };
         let reason = ending.as_ref().map(|ending| ending.reason.clone());
         if reason.as_ref().is_some_and(|reason| is_over_for(reason, self.site.stop.is_cancelled())) {
-            forget(self.site, order);
+            cut_off::forget(self.site, order);
         }
         let done = async {
             self.site.desk.stands(Stage::Busy);
@@ -385,7 +364,7 @@ impl Worker<'_> {
         let control = Control { stop, ..Control::default() };
         let watch = (&seen, &RowLog);
         let run = Box::pin(taken_in.deliver(worker, None, policy, control, &watch));
-        let look = look_on(desk, taken_in, &seen, is_sandbox);
+        let look = look_on(desk, taken_in, &seen, is_sandbox, || self.goes_on());
         // Dropping any of them is safe: the run ends first.
         let ending = tokio::select! {
             ending = run => ending?,
@@ -395,24 +374,38 @@ impl Worker<'_> {
     }
 
     /// From now on it goes on also if the program is cut off.
-    fn keep(&self, what: Option<BatchContent>, n_tickets: u64, at: Timestamp) {
-        let (Some(kept), Some(what)) = (&self.site.unfinished, what) else {
+    fn keep(&mut self, what: Option<BatchContent>, n_tickets: u64) {
+        let Order { id, name, by, form, language, .. } = self.order;
+        let said = self.said.iter().map(|(name, text)| (*name, text.as_str()));
+        // What was answered was asked because the form does not say it.
+        let form = form.given().chain(said).map(|(name, text)| (name.to_owned(), text.to_owned()));
+        self.kept = what.map(|what| Unfinished {
+            sheet: id.clone(),
+            name: name.clone(),
+            by: by.user.clone(),
+            form: form.collect(),
+            language: language.tag().to_owned(),
+            agreed: Agreed { what, n_tickets },
+            went_on_at: Timestamp::now(),
+        });
+        let (Some(unfinished), Some(kept)) = (&self.kept, &self.site.unfinished) else {
             return self.warn(|| {
                 tr!(
                     "cut off, this import will not go on by itself: another page of this folder is open, or there is no state folder"
                 )
             });
         };
-        let Order { id, by, form, language, .. } = self.order;
-        let said = self.said.iter().map(|(name, text)| (*name, text.as_str()));
-        // What was answered was asked because the form does not say it.
-        let form = form.given().chain(said).map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let (sheet, form, language) = (id.clone(), form.collect(), language.tag().to_owned());
-        let agreed = Agreed { what, n_tickets, at };
-        let by = by.user.clone();
-        let unfinished = Unfinished { sheet, by, form, language, agreed };
-        if let Err(fault) = kept.write(&unfinished, || self.order.stop.is_cancelled()) {
-            self.warn(|| tr!("%{fault}: cut off, it will not go on by itself", fault = fault));
+        if let Err(error) = kept.write(unfinished, || self.order.stop.is_cancelled()) {
+            self.warn(|| tr!("%{fault}: cut off, it will not go on by itself", fault = error));
+        }
+    }
+
+    /// It goes on: how long it has not is counted from now.
+    fn goes_on(&self) {
+        if let (Some(unfinished), Some(kept)) = (&self.kept, &self.site.unfinished) {
+            let unfinished = Unfinished { went_on_at: Timestamp::now(), ..unfinished.clone() };
+            // Else it is counted from before.
+            let _ = kept.write(&unfinished, || self.order.stop.is_cancelled());
         }
     }
 
@@ -538,10 +531,20 @@ fn meaning(answer: Answer) -> String {
 }
 
 /// Says how it stands, to browsers and to those who look at the outbox from outside.
-async fn look_on(desk: &Desk, taken_in: &TakenIn<'_>, seen: &Seen, is_sandbox: bool) -> Infallible {
-    let mut ticks = interval(LOOK_EVERY);
+async fn look_on(
+    desk: &Desk,
+    taken_in: &TakenIn<'_>,
+    seen: &Seen,
+    is_sandbox: bool,
+    goes_on: impl Fn(),
+) -> Infallible {
+    let (mut ticks, mut noted) = (interval(LOOK_EVERY), Instant::now());
     loop {
         ticks.tick().await;
+        if NOTED_EVERY <= noted.elapsed() {
+            noted = Instant::now();
+            goes_on();
+        }
         // While it cannot be read, it stands as it was seen last.
         if let Ok(counts) = taken_in.outbox().reader().counts(taken_in.read.merged.scope()).await {
             desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_sandbox });
@@ -560,5 +563,58 @@ impl Watch for Seen {
 
     fn pulse_every(&self) -> Option<Duration> {
         Some(LOOK_EVERY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::super::form::Form;
+    use super::*;
+    use crate::app::place::Outboxes;
+    use crate::language::Language;
+    use crate::registry::Role;
+    use crate::settings::Sources;
+
+    /// Seen (in reading): it ended the program, and with it the page.
+    #[tokio::test]
+    async fn an_import_that_comes_upon_a_defect_ends_and_the_next_one_begins() {
+        let here = tempfile::tempdir().unwrap();
+        let sheet = here.path().join("queda.csv");
+        let row = "11001;Sem sinal;Ana;37999112201";
+        std::fs::write(&sheet, format!("id_cliente_servico;descricao;nome;telefone\n{row}\n")).unwrap();
+        let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
+        let (at, stop) = ("127.0.0.1:8674".parse().unwrap(), CancellationToken::new());
+        let panics = |_: &Came, _: &_| panic!("a defect");
+        let (site, ordered) =
+            super::super::Site::new(at, None, None, outboxes, Sources::default(), panics, stop);
+        let orders = async {
+            for _ in 0..2 {
+                let order = Order {
+                    number: order_number(),
+                    id: String::new(),
+                    by: Visitor { user: None, role: Role::Abrir },
+                    kept: sheet.clone(),
+                    name: "queda.csv".to_owned(),
+                    form: Form::of(vec![("sandbox".to_owned(), "true".to_owned())]),
+                    language: Language::English,
+                    agreed: None,
+                    batch: OnceLock::new(),
+                    stop: CancellationToken::new(),
+                };
+                let mut standing = site.desk.follow();
+                assert!(site.desk.order(order));
+                let ended = |standing: &_| match standing {
+                    super::super::desk::Standing { stage: Stage::Ended(ended), .. } => Some(ended.clone()),
+                    _ => None,
+                };
+                let ended = standing.wait_for(|standing| ended(standing).is_some()).await;
+                let Stage::Ended(ended) = &ended.unwrap().stage else { unreachable!() };
+                assert!(matches!(**ended, Err(Broken::Panicked)));
+            }
+            site.stop.cancel();
+        };
+        tokio::join!(work(&site, ordered.words, &site.stop), orders);
     }
 }

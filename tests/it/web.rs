@@ -18,11 +18,12 @@ use crate::support::site::Site;
 const LONG: Duration = Duration::from_secs(60);
 
 /// All that changes something.
-const POSTS: [&str; 8] = [
+const POSTS: [&str; 9] = [
     "/sheets",
     "/sheets/0/import",
     "/import/answer",
     "/import/stop",
+    "/import/forget",
     "/batch/retry",
     "/batch/not-opened",
     "/row/opened",
@@ -90,6 +91,31 @@ impl Page {
         (status, to.to_owned(), body)
     }
 
+    /// Brings a sheet, and orders its import, read as `fields` say. Returns where it is.
+    fn orders(&self, cookie: &str, name: &str, content: impl AsRef<[u8]>, fields: &str) -> String {
+        let (status, to, body) = self.bring(cookie, name, content);
+        assert_eq!(status, 303, "{body}");
+        let (status, _, body) = self.say(&format!("{to}/import"), cookie, fields);
+        assert_eq!(status, 303, "{body}");
+        to
+    }
+
+    /// Says yes to the question whether so many tickets are to be opened.
+    fn agrees(&self, cookie: &str, n: u64) {
+        let asked = self.until(cookie, "They cannot be deleted.");
+        assert!(asked.contains(&format!("{n} real ticket")), "{n}: {asked}");
+        // Few need a button.
+        self.answer(cookie, &asked, &if n <= 20 { 0 } else { n }.to_string());
+    }
+
+    /// An import of `queda.csv` with so many good rows, which are being opened.
+    fn opens(&self, cookie: &str, n: u64) -> String {
+        let to = self.orders(cookie, "queda.csv", rows(n), "");
+        self.agrees(cookie, n);
+        self.until(cookie, "<progress");
+        to
+    }
+
     /// The answer to a form of ours without a file.
     fn say(&self, path: &str, cookie: &str, fields: &str) -> (u16, String, String) {
         self.post(path, cookie, "application/x-www-form-urlencoded", fields)
@@ -124,12 +150,12 @@ impl Page {
     /// Stops the import that a page is of.
     fn stop(&self, cookie: &str, shown: &str) {
         let (_, form) = shown.split_once("action=\"/import/stop\"").unwrap_or_else(|| panic!("{shown}"));
-        self.say("/import/stop", cookie, &format!("number={}", number_of(form)));
+        self.say("/import/stop", cookie, &format!("number={}", hidden(form, "number")));
     }
 
     /// Answers the question of a page.
     fn answer(&self, cookie: &str, asked: &str, answer: &str) {
-        self.say("/import/answer", cookie, &format!("number={}&answer={answer}", number_of(asked)));
+        self.say("/import/answer", cookie, &format!("number={}&answer={answer}", hidden(asked, "number")));
     }
 
     /// The answer to a form of ours.
@@ -342,9 +368,10 @@ fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
     assert_eq!(site.audit().tickets, 1, "nothing but what the command opened");
 }
 
-/// Of the question of a page.
-fn number_of(asked: &str) -> &str {
-    let (_, rest) = asked.split_once("name=\"number\" value=\"").unwrap_or_else(|| panic!("{asked}"));
+/// What a form of a page says in a field that nobody sees, first.
+fn hidden<'a>(shown: &'a str, name: &str) -> &'a str {
+    let field = format!("name=\"{name}\" value=\"");
+    let (_, rest) = shown.split_once(&field).unwrap_or_else(|| panic!("no {name}: {shown}"));
     rest.split('"').next().unwrap()
 }
 
@@ -358,8 +385,7 @@ fn the_page_says_how_long_an_import_takes_as_a_terminal_does() {
     let site = Site::new("");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(700));
-    page.say(&format!("{to}/import"), &cookie, "");
+    page.orders(&cookie, "queda.csv", rows(700), "");
     let asked = page.until(&cookie, "type the number of tickets");
     assert!(asked.contains("They cannot be deleted. Estimate: about 70 s, until "), "{asked}");
     page.stop(&cookie, &asked);
@@ -390,13 +416,12 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
             said => page.answer(&cookie, &asked, said),
         }
         page.until(&cookie, "Declined; nothing more is sent.");
-        number_of(&asked).clone_into(&mut before);
+        hidden(&asked, "number").clone_into(&mut before);
     }
     assert_eq!(site.audit().tickets, 0);
 
     page.say(&order, &cookie, "");
-    let asked = page.until(&cookie, "type the number of tickets");
-    page.answer(&cookie, &asked, "40");
+    page.agrees(&cookie, 40);
     let going = page.until(&cookie, "<progress");
     assert!(going.contains("src=\"/live.js\"") && going.contains("http-equiv=\"refresh\""), "{going}");
     page.stop(&cookie, &going);
@@ -413,10 +438,7 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
     let (_, again, _) = page.bring(&cookie, "queda.csv", rows(40));
     assert_eq!(again, to, "the same sheet");
     page.say(&order, &cookie, "");
-    let n_left = 40 - n_before;
-    let asked = page.until(&cookie, "/import/answer");
-    assert!(asked.contains(&format!("{n_left} real ticket")), "{n_left}: {asked}");
-    page.answer(&cookie, &asked, &if n_left <= 20 { 0 } else { n_left }.to_string());
+    page.agrees(&cookie, 40 - n_before);
     let done = page.until(&cookie, "40 of 40 opened");
     assert_eq!((site.audit().tickets, site.audit().markers), (40, 40), "none twice");
 
@@ -438,10 +460,7 @@ fn the_page_asks_what_the_terminal_asks() {
     let site = Site::new("");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
-    let import = |name: &str, sheet: &str| {
-        let (_, to, _) = page.bring(&cookie, name, sheet);
-        page.say(&format!("{to}/import"), &cookie, "rate=unlimited");
-    };
+    let import = |name: &str, sheet: &str| drop(page.orders(&cookie, name, sheet, ""));
     // Few tickets need a button, and those of the sandbox nothing.
     import("<b>a.csv", &rows(2));
     let asked = page.until(&cookie, "/import/answer");
@@ -454,8 +473,7 @@ fn the_page_asks_what_the_terminal_asks() {
     let asked = page.until(&cookie, "is this an edit of it?");
     assert!(asked.contains("it is the same outage: go on with that batch"), "{asked}");
     page.answer(&cookie, &asked, "0");
-    let asked = page.until(&cookie, "Open 1 ticket");
-    page.answer(&cookie, &asked, "0");
+    page.agrees(&cookie, 1);
     page.until(&cookie, "3 of 3 opened");
     // The same rows by another name.
     import("b.csv", &rows(2));
@@ -463,97 +481,10 @@ fn the_page_asks_what_the_terminal_asks() {
     page.stop(&cookie, &asked);
     page.until(&cookie, "Declined");
     assert_eq!(site.audit().tickets, 3);
-    let (_, to, _) = page.bring(&cookie, "b.csv", rows(2));
-    page.say(&format!("{to}/import"), &cookie, "sandbox=true");
+    page.orders(&cookie, "b.csv", rows(2), "sandbox=true");
     let done = page.until(&cookie, "2 of 2 opened");
     assert!(done.contains("This is the sandbox: nothing of it is real."), "{done}");
     assert_eq!(site.audit().tickets, 3, "nothing of it is real");
-}
-
-#[test]
-fn an_import_that_was_cut_off_goes_on_by_itself_and_a_day_later_it_asks() {
-    let site = Site::new("latency=30ms");
-    // For rows that are on their way when it is killed, and so that none is a moment after an answer.
-    let settle_delay = "settle_delay = \"1s\"\n";
-    site.write("mutirao.toml", format!("{settle_delay}rate = \"0.5/s\"\n"));
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));
-    page.say(&format!("{to}/import"), &cookie, "");
-    let asked = page.until(&cookie, "type the number of tickets");
-    page.answer(&cookie, &asked, "60");
-    page.until(&cookie, "<progress max=\"60\" value=\"1\"");
-    drop(page); // Killed.
-
-    // An older one asks; nothing is sent before a person says so.
-    let state = site.path(".local/state/mutirao");
-    let files = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
-    let is_kept = |path: &std::path::PathBuf| {
-        path.to_string_lossy().contains("/page-") && path.extension().is_some_and(|end| end == "json")
-    };
-    let kept = files.into_iter().find(is_kept).unwrap();
-    let fresh = std::fs::read_to_string(&kept).unwrap();
-    let (head, rest) = fresh.split_once("\"at\":\"").unwrap();
-    let (_, tail) = rest.split_once('"').unwrap();
-    std::fs::write(&kept, format!("{head}\"at\":\"2020-01-01T00:00:00Z\"{tail}")).unwrap();
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    let offered = page.until(&cookie, "Is it still the same outage?");
-    assert!(offered.contains(&format!("action=\"{to}/import\"")), "{offered}");
-    assert!(page.get("/", &[&cookie]).2.contains("To the import that was cut off"));
-    assert_eq!(page.end(), Some(0));
-    assert_eq!(site.audit().tickets, 1);
-
-    std::fs::write(&kept, fresh).unwrap();
-    site.write("mutirao.toml", settle_delay);
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    page.until(&cookie, "60 of 60 opened");
-    assert_eq!((site.audit().tickets, site.audit().markers), (60, 60), "none twice");
-    assert!(!kept.exists(), "it is finished");
-    assert_eq!(page.end(), Some(0));
-}
-
-/// Seen (in reading): it went on in whatever folder the page was opened next, at whatever HubSoft.
-#[test]
-fn what_was_agreed_to_is_asked_about_where_it_comes_to_another_batch() {
-    let site = Site::new("latency=30ms");
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));
-    page.say(&format!("{to}/import"), &cookie, "");
-    let asked = page.until(&cookie, "type the number of tickets");
-    page.answer(&cookie, &asked, "60");
-    page.until(&cookie, "<progress");
-    drop(page); // Killed.
-    // As in another folder, or for another HubSoft: neither the batch nor what is known of it is there.
-    std::fs::remove_dir_all(site.path("queda.mutirao")).unwrap();
-    let imports = site.path(".local/state/mutirao/imports.jsonl");
-    std::fs::remove_file(imports).unwrap();
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    page.until(&cookie, "type the number of tickets");
-    assert!(site.audit().tickets < 60);
-}
-
-/// Seen (in reading): the rest was opened unasked when the program ended before it had stopped.
-#[test]
-fn what_a_person_stopped_does_not_go_on_by_itself() {
-    let site = Site::new("latency=3s");
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));
-    page.say(&format!("{to}/import"), &cookie, "");
-    let asked = page.until(&cookie, "type the number of tickets");
-    page.answer(&cookie, &asked, "60");
-    let going = page.until(&cookie, "Opened</th>");
-    page.stop(&cookie, &going);
-    page.until(&cookie, "Stopping: waiting for the answers under way");
-    drop(page); // Killed.
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    let (_, _, body) = page.get("/import", &[&cookie]);
-    assert!(body.contains("Nothing is being imported"), "{body}");
 }
 
 #[test]
@@ -580,8 +511,7 @@ fn a_page_of_an_import_before_neither_stops_nor_answers() {
     let (mut page, mut old) = (Page::start(&site, &[]), None);
     for _ in 0..2 {
         let cookie = page.enter();
-        let (_, to, _) = page.bring(&cookie, "queda.csv", rows(2));
-        page.say(&format!("{to}/import"), &cookie, "rate=unlimited");
+        page.orders(&cookie, "queda.csv", rows(2), "");
         let asked = page.until(&cookie, "/import/answer");
         if let Some(old) = old.replace(asked.clone()) {
             page.answer(&cookie, &old, "0");
@@ -600,14 +530,11 @@ fn a_page_of_an_import_before_neither_stops_nor_answers() {
 #[test]
 fn what_the_terminal_tells_of_an_import_stands_on_its_page() {
     let site = Site::new("");
+    site.write("mutirao.toml", "strict = true\n");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
-    let import = |sheet: &str, fields: &str| {
-        let (_, to, _) = page.bring(&cookie, "queda.csv", sheet);
-        page.say(&format!("{to}/import"), &cookie, fields);
-    };
     let some_invalid = format!("{}11003;Sem sinal;Bia;9911\n;;Total: 3;\n", rows(2));
-    import(&some_invalid, "strict=true");
+    page.orders(&cookie, "queda.csv", &some_invalid, "");
     let done = page.until(&cookie, "with strict none is opened then");
     for part in ["batch queda: 3 rows, 2 new, 1 invalid", "not to be opened: line 4", "total"] {
         assert!(done.contains(part), "{part}: {done}");
@@ -621,7 +548,11 @@ fn what_the_terminal_tells_of_an_import_stands_on_its_page() {
         let _ = std::fs::remove_file(state.join(file));
         std::fs::create_dir(state.join(file)).unwrap();
     }
-    import(&some_invalid, "rate=unlimited");
+    assert_eq!(page.end(), Some(0));
+    site.write("mutirao.toml", "");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    page.orders(&cookie, "queda.csv", &some_invalid, "");
     let asked = page.until(&cookie, "/import/answer");
     assert!(asked.contains("may not be recognised"), "{asked}");
     page.answer(&cookie, &asked, "0");
@@ -636,8 +567,7 @@ fn the_search_for_services_is_followed_and_stopped() {
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
     let sheet = "codigo_cliente;descricao;nome;telefone\n101;Sem sinal;Ana;37999112201\n";
-    let (_, to, _) = page.bring(&cookie, "queda.csv", sheet);
-    page.say(&format!("{to}/import"), &cookie, "find_service=true");
+    let to = page.orders(&cookie, "queda.csv", sheet, "find_service=true");
     let finding = page.until(&cookie, "0 of 1 looked up");
     assert!(finding.contains("src=\"/live.js\""), "{finding}");
     page.stop(&cookie, &finding);
@@ -651,12 +581,12 @@ fn the_search_for_services_is_followed_and_stopped() {
 #[test]
 fn how_far_the_search_for_services_is_is_told_before_its_end() {
     let site = Site::new("");
+    site.write("mutirao.toml", "rate = \"0.02/s\"\n");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
     let rows: String = (101..131).map(|n| format!("{n};Sem sinal;Ana;37999112201\n")).collect();
-    let (_, to, _) =
-        page.bring(&cookie, "queda.csv", format!("codigo_cliente;descricao;nome;telefone\n{rows}"));
-    page.say(&format!("{to}/import"), &cookie, "find_service=true&rate=0.02%2Fs");
+    let sheet = format!("codigo_cliente;descricao;nome;telefone\n{rows}");
+    page.orders(&cookie, "queda.csv", sheet, "find_service=true");
     let finding = page.until(&cookie, "1 of 30 looked up");
     page.stop(&cookie, &finding);
     page.until(&cookie, "Declined; nothing more is sent.");
@@ -665,10 +595,10 @@ fn how_far_the_search_for_services_is_is_told_before_its_end() {
 #[test]
 fn a_rehearsal_says_that_it_is_one_while_it_goes_on() {
     let site = Site::new("");
+    site.write("mutirao.toml", "rate = \"1/s\"\n");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(200));
-    page.say(&format!("{to}/import"), &cookie, "sandbox=true&rate=1%2Fs");
+    page.orders(&cookie, "queda.csv", rows(200), "sandbox=true");
     let going = page.until(&cookie, "<progress");
     assert!(going.contains("This is the sandbox: nothing of it is real."), "{going}");
     page.stop(&cookie, &going);

@@ -1,20 +1,224 @@
 //! An import that was cut off, when the page is opened again: what it goes on with, and what it asks.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, PgConnection};
 
-use super::{Page, rows};
+use super::{Page, hidden, rows};
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
-/// A page of `site` that was killed while it opened 60 rows, to which a person had said yes.
-fn cut_off(site: &Site) {
+/// A page of `site` that was killed while it opened 60 rows, to which a person had said yes. Returns where
+/// its sheet is.
+fn cut_off(site: &Site) -> String {
     let mut page = Page::start(site, &[]);
     let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));
+    let to = page.opens(&cookie, 60);
+    page.until(&cookie, "Opened</th>");
+    to
+}
+
+/// A page that was opened after that, and how the import stands.
+fn opened_again(site: &Site) -> (Page, String, String) {
+    let mut page = Page::start(site, &[]);
+    let cookie = page.enter();
+    let standing = page.get("/import", &[&cookie]).2;
+    (page, cookie, standing)
+}
+
+/// Where it is kept that it was cut off.
+fn kept(site: &Site) -> PathBuf {
+    let files = fs::read_dir(site.path(".local/state/mutirao")).unwrap().map(|entry| entry.unwrap().path());
+    let is_kept = |path: &PathBuf| {
+        path.to_string_lossy().contains("/page-") && path.extension().is_some_and(|it| it == "jsonl")
+    };
+    files.into_iter().find(is_kept).unwrap()
+}
+
+/// As if it had gone on last so many minutes ago. Returns what was kept until now.
+fn went_on(site: &Site, minutes_ago: i64) -> String {
+    let whole = fs::read_to_string(kept(site)).unwrap();
+    let (head, rest) = whole.split_once("\"went_on_at\":\"").unwrap();
+    let (_, tail) = rest.split_once('"').unwrap();
+    let at = Timestamp::now() - SignedDuration::from_mins(minutes_ago);
+    fs::write(kept(site), format!("{head}\"went_on_at\":\"{at}\"{tail}")).unwrap();
+    whole
+}
+
+fn dismiss(page: &Page, cookie: &str, shown: &str) {
+    let (_, form) = shown.split_once("action=\"/import/forget\"").unwrap_or_else(|| panic!("{shown}"));
+    let (batch, import) = (hidden(form, "batch"), hidden(form, "import"));
+    assert_eq!(page.say("/import/forget", cookie, &format!("batch={batch}&import={import}")).0, 303);
+}
+
+const OFFERED: &str = "Is it still the same outage?";
+const NOTHING: &str = "Nothing is being imported";
+
+#[test]
+fn it_goes_on_by_itself_for_half_a_day_and_later_it_is_offered() {
+    let site = Site::new("latency=300ms");
+    // What was on its way is looked up soon.
+    site.write("mutirao.toml", "settle_delay = \"1s\"\n");
+    let to = cut_off(&site);
+    let n_before = site.audit().tickets;
+    // Nothing is sent before a person says so; and what is said of the time is what was measured.
+    let fresh = went_on(&site, 20 * 60 - 30);
+    let (page, cookie, offered) = opened_again(&site);
+    for part in [OFFERED, "went on last 20 h ago", "<h2>queda.csv</h2>", &format!("action=\"{to}/import\"")] {
+        assert!(offered.contains(part), "{part}: {offered}");
+    }
+    assert!(page.get("/", &[&cookie]).2.contains("To the import that was cut off"));
+    assert_eq!(page.end(), Some(0));
+    went_on(&site, -60);
+    let (page, _, offered) = opened_again(&site);
+    assert!(offered.contains("the clock was set back since"), "{offered}");
+    assert_eq!(page.end(), Some(0));
+    assert!(
+        n_before <= site.audit().tickets && site.audit().tickets < 20,
+        "nothing more but what was on its way"
+    );
+
+    // Eleven hours ago it went on last: so it does now, and that counts from now on.
+    fs::write(kept(&site), fresh).unwrap();
+    went_on(&site, 11 * 60);
+    let (page, cookie, _) = opened_again(&site);
+    page.until(&cookie, "<progress");
+    drop(page); // Killed.
+    let at = fs::read_to_string(kept(&site)).unwrap();
+    let (_, at) = at.split_once("\"went_on_at\":\"").unwrap();
+    let at: Timestamp = at.split('"').next().unwrap().parse().unwrap();
+    assert!(Timestamp::now().duration_since(at) < SignedDuration::from_hours(1), "{at}");
+    let (page, cookie, _) = opened_again(&site);
+    page.until(&cookie, "60 of 60 opened");
+    assert_eq!((site.audit().tickets, site.audit().markers), (60, 60), "none twice");
+    assert_eq!(fs::read_to_string(kept(&site)).unwrap(), "", "it is finished");
+    assert_eq!(page.end(), Some(0));
+}
+
+/// Seen (in reading): a rehearsal of the same sheet, or the import of another one, took the place of what was
+/// kept, and the rest of it was never spoken of again.
+#[test]
+fn what_else_is_imported_meanwhile_is_another_batch_and_it_stays_offered() {
+    let site = Site::new("latency=300ms");
+    // What was on its way is looked up soon.
+    site.write("mutirao.toml", "settle_delay = \"1s\"\n");
+    let to = cut_off(&site);
+    went_on(&site, 13 * 60);
+    let (page, cookie, offered) = opened_again(&site);
+    assert!(offered.contains(OFFERED), "{offered}");
+    let still_offered = |done: &str| {
+        let ended = page.until(&cookie, done);
+        assert!(ended.contains(OFFERED) && ended.contains("<h2>queda.csv</h2>"), "{ended}");
+    };
+    // The same sheet, of which nothing is real.
+    page.say(&format!("{to}/import"), &cookie, "sandbox=true");
+    still_offered("60 of 60 opened");
+    // Another sheet, and another one of the same name.
+    let others = rows(70).replace(";Ana Moreira;", ";Bia Melo;");
+    let mut lines = others.lines();
+    let header = lines.next().unwrap();
+    let two = |from: usize| {
+        let rows: Vec<_> = others.lines().skip(from).take(2).collect();
+        format!("{header}\n{}\n", rows.join("\n"))
+    };
+    page.orders(&cookie, "outra.csv", two(63), "");
+    page.agrees(&cookie, 2);
+    still_offered("2 of 2 opened");
+    page.orders(&cookie, "queda.csv", two(65), "");
+    let asked = page.until(&cookie, "/import/answer");
+    page.answer(&cookie, &asked, "1");
+    page.agrees(&cookie, 2);
+    still_offered("2 of 2 opened");
+
+    // A person goes on with it.
     page.say(&format!("{to}/import"), &cookie, "");
     let asked = page.until(&cookie, "type the number of tickets");
-    page.answer(&cookie, &asked, "60");
-    page.until(&cookie, "<progress");
+    let (_, n) = asked.split_once("This opens ").unwrap();
+    page.answer(&cookie, &asked, n.split(' ').next().unwrap());
+    let done = page.until(&cookie, "60 of 60 opened");
+    assert!(!done.contains(OFFERED), "{done}");
+    assert_eq!((site.audit().tickets, site.audit().markers), (64, 64), "none twice");
+}
+
+#[test]
+fn who_does_not_want_it_to_go_on_says_so_once() {
+    let site = Site::new("latency=300ms");
+    cut_off(&site);
+    went_on(&site, 13 * 60);
+    let (page, cookie, offered) = opened_again(&site);
+    // A page of what was kept of another import of it says nothing of this one.
+    assert_eq!(page.say("/import/forget", &cookie, "batch=&import=1").0, 303);
+    page.say("/import/forget", &cookie, &format!("batch={}&import=99", hidden(&offered, "batch")));
+    assert!(page.get("/import", &[&cookie]).2.contains(OFFERED));
+    dismiss(&page, &cookie, &offered);
+    for _ in 0..2 {
+        let (_, _, standing) = page.get("/import", &[&cookie]);
+        assert!(standing.contains(NOTHING) && !standing.contains(OFFERED), "{standing}");
+        assert!(!page.get("/", &[&cookie]).2.contains("cut off"));
+    }
+    assert_eq!(page.end(), Some(0));
+    let (_page, _, standing) = opened_again(&site);
+    assert!(!standing.contains("cut off"), "{standing}");
+}
+
+/// Seen (in reading): the log alone was told, and the page said that nothing is being imported.
+#[test]
+fn what_cannot_go_on_is_told_to_who_looks_at_the_page() {
+    let site = Site::new("latency=300ms");
+    cut_off(&site);
+    let whole = fs::read_to_string(kept(&site)).unwrap();
+    fs::remove_dir_all(site.path(".local/state/mutirao/sheets")).unwrap();
+    let check = |text: &str, why: &str| {
+        fs::write(kept(&site), text).unwrap();
+        let (page, cookie, standing) = opened_again(&site);
+        assert!(standing.contains(why), "{why}: {standing}");
+        assert!(!standing.contains("Go on<"), "{standing}");
+        assert!(page.get("/", &[&cookie]).2.contains("To the import that was cut off"));
+        dismiss(&page, &cookie, &standing);
+        let (_, _, standing) = page.get("/import", &[&cookie]);
+        assert!(!standing.contains("cut off"), "{standing}");
+        assert_eq!(page.end(), Some(0));
+    };
+    check(&whole, "its spreadsheet is not kept any more");
+    check(&whole[..whole.len() / 2], "is not as this program writes it");
+    // What others could have written.
+    fs::write(kept(&site), &whole).unwrap();
+    fs::set_permissions(kept(&site), Permissions::from_mode(0o622)).unwrap();
+    let (_page, _, standing) = opened_again(&site);
+    for part in ["cannot be used", "so that others may change it", "chmod go-w"] {
+        assert!(standing.contains(part), "{part}: {standing}");
+    }
+}
+
+/// Seen (in reading): it went on in whatever folder the page was opened next, at whatever HubSoft.
+#[test]
+fn where_it_comes_to_another_batch_it_asks() {
+    let site = Site::new("latency=300ms");
+    cut_off(&site);
+    // As in another folder, or for another HubSoft: neither the batch nor what is known of it is there.
+    fs::remove_dir_all(site.path("queda.mutirao")).unwrap();
+    fs::remove_file(site.path(".local/state/mutirao/imports.jsonl")).unwrap();
+    let (page, cookie, _) = opened_again(&site);
+    page.until(&cookie, "type the number of tickets");
+    assert!(site.audit().tickets < 60);
+}
+
+/// Seen (in reading): the rest was opened unasked when the program ended before it had stopped.
+#[test]
+fn what_a_person_stopped_does_not_go_on_by_itself() {
+    let site = Site::new("latency=3s");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    page.opens(&cookie, 60);
+    let going = page.until(&cookie, "Opened</th>");
+    page.stop(&cookie, &going);
+    page.until(&cookie, "Stopping: waiting for the answers under way");
+    drop(page); // Killed.
+    let (_page, _, standing) = opened_again(&site);
+    assert!(standing.contains(NOTHING) && !standing.contains("cut off"), "{standing}");
 }
 
 fn n_posts(site: &Site) -> Option<u64> {
@@ -30,13 +234,13 @@ fn what_opens_other_tickets_than_were_agreed_to_is_asked_about() {
         ("allow_repeats = true\n", ""),
         ("skip_if_open = true\n", ""),
         ("verify_first = true\n", ""),
+        ("rate = \"20/s\"\n", ""),
     ] {
         let site = Site::new("latency=1s");
         cut_off(&site);
         let n_before = n_posts(&site);
         site.write("mutirao.toml", change);
-        let mut page = Page::start(&site, &[]);
-        let cookie = page.enter();
+        let (page, cookie, _) = opened_again(&site);
         let asked = page.until(&cookie, "type the number of tickets");
         assert!(asked.contains(expected), "{change}: {asked}");
         assert_eq!(n_posts(&site), n_before, "{change}");
@@ -51,8 +255,7 @@ fn what_was_imported_elsewhere_since_is_asked_about() {
     site.write("queda.csv", rows(60));
     site.run(&["import", "queda.csv", "--yes", "--sample", "1"]);
     let n_before = n_posts(&site);
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
+    let (page, cookie, _) = opened_again(&site);
     page.until(&cookie, "type the number of tickets");
     assert_eq!(n_posts(&site), n_before);
 }
@@ -62,16 +265,13 @@ fn what_was_imported_elsewhere_since_is_asked_about() {
 fn what_a_person_stops_at_any_step_does_not_go_on_by_itself() {
     let site = Site::new("latency=3s");
     cut_off(&site);
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
+    let (page, cookie, _) = opened_again(&site);
     // It asks HubSoft for ticket types.
     let going = page.until(&cookie, "/import/stop");
     page.stop(&cookie, &going);
     drop(page); // Killed, as soon as it has answered.
-    let mut page = Page::start(&site, &[]);
-    let cookie = page.enter();
-    let (_, _, body) = page.get("/import", &[&cookie]);
-    assert!(body.contains("Nothing is being imported"), "{body}");
+    let (_page, _, standing) = opened_again(&site);
+    assert!(standing.contains(NOTHING) && !standing.contains("cut off"), "{standing}");
 }
 
 /// Seen: going on lifted the halt, and nobody was told why there had been one.
@@ -82,11 +282,7 @@ async fn a_batch_that_was_halted_since_is_asked_about_and_stays_halted_until_the
     let at = ["--database-url", url.as_str()];
     let mut page = Page::start(&site, &at);
     let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));
-    page.say(&format!("{to}/import"), &cookie, "");
-    let asked = page.until(&cookie, "type the number of tickets");
-    page.answer(&cookie, &asked, "60");
-    page.until(&cookie, "<progress");
+    page.opens(&cookie, 60);
     drop(page); // Killed.
     let mut sql = PgConnection::connect(&url).await.unwrap();
     let halt = "UPDATE mutirao.batch SET halted_at = now(), halt_reason = 'wait for Bia'";

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
-use super::Page;
+use super::{Page, hidden};
 use crate::support::site::Site;
 
 const HEADER: &str = "id_cliente_servico;descricao;nome;telefone\n";
@@ -125,6 +125,45 @@ fn rows_are_found_by_what_a_person_knows_of_them() {
     }
 }
 
+/// What a form of the page of a row says of it.
+fn shown_row(page: &Page, cookie: &str, row: i64) -> String {
+    let named = format!("{BATCH}&row={row}");
+    let shown = page.get(&format!("/row?{named}"), &[cookie]).2;
+    // One of which nothing is to be said has none.
+    let of = if shown.contains("name=\"of\"") { hidden(&shown, "of") } else { "" };
+    format!("{named}&of={of}")
+}
+
+/// Seen (in reading): a row of another batch that had the same number by then was said to be opened.
+#[tokio::test]
+async fn a_word_is_of_the_very_row_that_was_shown() {
+    let site = Site::new("");
+    let (page, cookie) = imported(&site, &rows(2), 0);
+    unconfirmed(&site, "2, 3").await;
+    let first = shown_row(&page, &cookie, 1);
+    let says = |row: &str| {
+        let protocolo = format!("{row}&protocolo=20200101000000000001&said=yes");
+        [page.say("/row/opened", &cookie, &protocolo).2, page.say("/row/not-opened", &cookie, row).2]
+    };
+    let not_done = "not any more as it was shown";
+    // Of another row, and of none.
+    let (named, of) = first.split_once("&of=").unwrap();
+    for row in [format!("{BATCH}&row=2&of={of}"), named.to_owned(), format!("{named}&of=x")] {
+        assert!(says(&row).iter().all(|told| told.contains(not_done)), "{row}");
+    }
+    // Of what stands there now, by the same number.
+    std::fs::remove_dir_all(site.path("queda.mutirao")).unwrap();
+    site.write("queda.csv", rows(3));
+    site.run(&["import", "queda.csv", "--yes", "--again", "--rate", "unlimited"]).expect(0);
+    unconfirmed(&site, "2, 3").await;
+    assert!(says(&first).iter().all(|told| told.contains(not_done)));
+    let states = || page.batch(&cookie, "&state=unconfirmed").matches("<td>Unconfirmed</td>").count();
+    assert_eq!(states(), 2, "nothing was said of them");
+    let now = shown_row(&page, &cookie, 1);
+    assert!(page.say("/row/not-opened", &cookie, &now).2.contains("1 row is now `failed`."));
+    assert_eq!(states(), 1);
+}
+
 #[tokio::test]
 async fn a_person_says_on_the_page_what_is_true_of_a_row() {
     let site = Site::new("");
@@ -138,7 +177,7 @@ async fn a_person_says_on_the_page_what_is_true_of_a_row() {
 
     // One row's whole story, and what can be said of it.
     let id = needy.split("row=").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let row = |n: i64| format!("{BATCH}&row={}", id.parse::<i64>().unwrap() + n);
+    let row = |n: i64| shown_row(&page, &cookie, id.parse::<i64>().unwrap() + n);
     let shown = page.get(&format!("/row?{}", row(0)), &[&cookie]).2;
     for part in ["Unconfirmed", "11001", "Cliente 1 São João", "/row/opened", "/row/not-opened"] {
         assert!(shown.contains(part), "{part}: {shown}");
@@ -180,8 +219,7 @@ async fn a_person_says_on_the_page_what_is_true_of_a_row() {
     let all = format!("{BATCH}&state=unconfirmed");
     let (_, _, asked) = say("/batch/not-opened", &all);
     assert!(asked.contains("2 rows have no ticket in HubSoft"), "{asked}");
-    let (_, rest) = asked.split_once("name=\"of\" value=\"").unwrap();
-    let of = rest.split('"').next().unwrap();
+    let of = hidden(&asked, "of");
     let others = of.chars().rev().collect::<String>();
     for not_so in ["", "&said=yes", &format!("&of={of}&said=no"), &format!("&of={others}&said=yes")] {
         let (_, _, asked) = say("/batch/not-opened", &format!("{all}{not_so}"));
@@ -194,10 +232,8 @@ async fn a_person_says_on_the_page_what_is_true_of_a_row() {
     // And failed rows go on, by the same sheet: each is looked up first, and its ticket found.
     let (_, _, body) = say("/batch/retry", &format!("{BATCH}&state=failed&state=opened"));
     assert!(body.contains("3 rows are pending again"), "{body}");
-    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(6));
-    page.say(&format!("{to}/import"), &cookie, "rate=unlimited");
-    let asked = page.until(&cookie, "/import/answer");
-    page.answer(&cookie, &asked, "0");
+    page.orders(&cookie, "queda.csv", rows(6), "");
+    page.agrees(&cookie, 3);
     page.until(&cookie, "6 of 6 opened");
     assert_eq!((site.audit().tickets, site.audit().markers), (6, 6), "none twice");
 }
@@ -212,11 +248,8 @@ fn what_was_corrected_in_errors_csv_is_brought_back() {
     assert!(needy.contains(&errors.replace('&', "&amp;")) && needy.contains("action=\"/sheets\""), "{needy}");
     assert!(page.get(&errors, &[&cookie]).2.contains("Davi"));
     let corrected = site.read("queda.mutirao/errors.csv").replace("9911", "37999112201");
-    let (_, to, _) = page.bring(&cookie, "errors.csv", &corrected);
-    page.say(&format!("{to}/import"), &cookie, "rate=unlimited");
-    let asked = page.until(&cookie, "/import/answer");
-    assert!(asked.contains("Open 1 ticket"), "{asked}");
-    page.answer(&cookie, &asked, "0");
+    page.orders(&cookie, "errors.csv", &corrected, "");
+    page.agrees(&cookie, 1);
     page.until(&cookie, "opened");
     assert_eq!((site.audit().tickets, site.audit().markers), (4, 4), "none twice");
     assert!(page.batch(&cookie, "").contains("4 of 4 opened"), "it is the same batch");

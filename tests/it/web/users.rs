@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::{POSTS, Page, number_of, rows};
+use super::{POSTS, Page, hidden, rows};
 use crate::support::site::Site;
 
 const ANA: &str = "correct horse battery";
@@ -170,7 +170,7 @@ fn each_user_sees_and_does_what_is_theirs() {
         assert!(body.contains("Ordered by `ana`.") && !body.contains("queda"), "{body}");
         assert_eq!(body.contains("action=\"/import/stop\""), other == &caio, "{body}");
     }
-    let answer = format!("number={}&answer=0", number_of(&asked));
+    let answer = format!("number={}&answer=0", hidden(&asked, "number"));
     assert_eq!(page.say("/import/answer", &caio, &answer).0, 404);
     assert_eq!(page.say("/import/answer", &bia, &answer).0, 403);
     // Who is gone holds up nobody: another one may stop what they ordered.
@@ -221,32 +221,31 @@ fn each_user_sees_and_does_what_is_theirs() {
 
 #[test]
 fn what_was_cut_off_goes_on_for_who_may_open_tickets_still() {
-    let (site, page) = begun();
-    drop(page);
-    let slowly = "settle_delay = \"1s\"\nrate = \"0.5/s\"\n";
-    for (role, goes_on) in [("acompanhar", false), ("abrir", true)] {
-        site.write("mutirao.toml", slowly);
-        let page = start(&site);
-        let ana = page.log_in("ana", ANA);
-        let (_, to, _) = page.bring(&ana, "queda.csv", rows(30));
-        page.say(&format!("{to}/import"), &ana, "");
-        let asked = page.until(&ana, "type the number of tickets");
-        let (_, number) = asked.split_once("This opens ").unwrap();
-        let number = number.split(' ').next().unwrap();
-        page.answer(&ana, &asked, number);
-        page.until(&ana, "<progress");
-        drop(page); // Killed.
-        add(&site, "ana", role, ANA);
-        site.write("mutirao.toml", "settle_delay = \"1s\"\n");
-        let page = start(&site);
-        let caio = page.log_in("caio", CAIO);
-        let seen = page.get("/import", &[&caio]).2;
-        assert_eq!(seen.contains("Nothing is being imported"), !goes_on, "{seen}");
-        if goes_on {
-            page.until(&caio, "30 of 30 opened");
-        }
-        assert_eq!(page.end(), Some(0));
-        add(&site, "ana", "abrir", ANA);
+    let site = Site::new("latency=300ms");
+    site.write("mutirao.toml", "settle_delay = \"1s\"\n");
+    for name in ["ana", "caio"] {
+        add(&site, name, "abrir", if name == "ana" { ANA } else { CAIO });
     }
+    let page = start(&site);
+    let ana = page.log_in("ana", ANA);
+    page.opens(&ana, 30);
+    drop(page); // Killed.
+    add(&site, "ana", "acompanhar", ANA);
+    let page = start(&site);
+    let caio = page.log_in("caio", CAIO);
+    let seen = page.get("/import", &[&caio]).2;
+    for part in ["Nothing is being imported", "may not open tickets any more", "Ordered by `ana`."] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    assert!(!seen.contains("/sheets/"), "it is hers to go on with: {seen}");
+    let ana = page.log_in("ana", ANA);
+    let seen = page.get("/import", &[&ana]).2;
+    assert!(!seen.contains("cut off") && !page.get("/", &[&ana]).2.contains("cut off"), "{seen}");
+    assert_eq!(page.end(), Some(0));
+    add(&site, "ana", "abrir", ANA);
+    let page = start(&site);
+    let caio = page.log_in("caio", CAIO);
+    page.until(&caio, "30 of 30 opened");
     assert_eq!((site.audit().tickets, site.audit().markers), (30, 30), "none twice");
+    assert_eq!(page.end(), Some(0));
 }
