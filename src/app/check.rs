@@ -31,10 +31,12 @@ pub struct Checked {
     ids: Ids,
 }
 
-/// Reads all rows; `told` hears of each problem, its line, and what that says.
+/// Reads all rows, unless before one of them it no more `goes_on`; `told` hears of each problem, its line, and
+/// what that says.
 pub fn check(
     mut intake: Intake,
     wanted: Wanted,
+    goes_on: impl Fn() -> bool,
     mut told: impl FnMut(u64, &Problem, &RawTicket<'_>),
 ) -> Result<Checked, Fault> {
     let mut repeats = wanted.repeats.then(Repeats::default);
@@ -43,6 +45,9 @@ pub fn check(
     let mut guess = intake.guessed_service();
     let mut ids = Ids::default();
     while let Some(row) = intake.next_row()? {
+        if !goes_on() {
+            return Err(Fault::GivenUp { n_rows });
+        }
         n_rows += 1;
         let raw = row.raw();
         let parsed = row.parse(&raw);

@@ -109,6 +109,15 @@ pub enum Fault {
     OtherHost { outbox: String, bound: String, asked: String },
     #[error("{what}")]
     StdinNeeds { what: Cow<'static, str> },
+    /// Who waits for it has no more time.
+    #[error(
+        "{}",
+        tr!(
+            "reading the spreadsheet takes too long here, and was given up after %{n} %{n|row|rows}: split it, or import it from a terminal",
+            n = n_rows
+        )
+    )]
+    GivenUp { n_rows: u64 },
     /// A question was left open: a defect.
     #[error("{}", tr!("nobody said which batch the file belongs to"))]
     Unanswered,

@@ -38,12 +38,13 @@ pub struct Column {
     pub examples: Vec<String>,
 }
 
-/// Of the sheet that is kept at `kept` and called `file`.
+/// Of the sheet that is kept at `kept` and called `file`, read as far as it `goes_on`.
 pub fn preview(
     file: PathBuf,
     kept: &Path,
     reading: Reading,
     memory: &ColumnMemory,
+    goes_on: impl Fn() -> bool,
 ) -> Result<Preview, Fault> {
     let wanted = Wanted { repeats: !reading.allow_repeats, ids: false };
     let mut sheet = Sheet::copied(file, kept.to_owned(), reading);
@@ -54,7 +55,7 @@ pub fn preview(
     let summary = intake.summary().clone();
     let (mut problems, mut n_problems, mut hints) = (Vec::new(), 0, HashMap::new());
     let mut n_to_find = 0;
-    let checked = check(intake, wanted, |line, problem, row| {
+    let checked = check(intake, wanted, goes_on, |line, problem, row| {
         if problem.code == CUSTOMER_NOT_ASKED.code {
             n_to_find += 1;
             return;

@@ -53,7 +53,8 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
         _ => (intake, None),
     };
     let mut problems = Problems::of(&intake, screen);
-    let checked = check_rows(intake, wanted, |line, problem, row| problems.problem(line, problem, row))?;
+    let checked =
+        check_rows(intake, wanted, || true, |line, problem, row| problems.problem(line, problem, row))?;
     for repeat in &checked.repeats {
         problems.repeat(*repeat);
     }

@@ -122,7 +122,7 @@ impl From<Fault> for Failure {
                 (Exit::Usage, tr!("set HUBSOFT_URL to that host, or give another folder with -o DIR"))
             }
             Fault::StdinNeeds { .. } => (Exit::Usage, tr!("add --batch NAME and -o DIR")),
-            Fault::Unanswered => (Exit::Internal, tr!("this is a defect; report it")),
+            Fault::Unanswered | Fault::GivenUp { .. } => (Exit::Internal, tr!("this is a defect; report it")),
             Fault::NotAllValid { n_invalid, file } => {
                 let check = Typed::now().check_of(&file);
                 let message = tr!(

@@ -52,7 +52,7 @@ impl Role {
 }
 
 /// What somebody logs in as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(String); // Invariant: see its `FromStr`. So it can stand in a path and in a log.
 

@@ -1,14 +1,12 @@
 //! From a request to an answer: what is checked before a page is made, and what every answer says.
 
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::multipart::MultipartError;
-use axum::extract::{DefaultBodyLimit, Extension, FromRequest, Multipart, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Extension, FromRequest, Path, Query, Request, State};
 use axum::handler::Handler;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
@@ -24,21 +22,13 @@ use futures_util::FutureExt;
 use futures_util::stream::unfold;
 use maud::Markup;
 use serde::Deserialize;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use super::desk::{Order, Stage, Word, order_number};
+use super::desk::{Stage, Word};
 use super::door::{For, Refusal, Visitor};
-use super::form::{Form, name_of};
 use super::logins::NotIn;
-use super::speech::{language, not_found, spoken};
-use super::{Route, Site, batches, cut_off, files, going, page, rows, sheet, work};
-use crate::app::fault::Fault;
-use crate::app::preview::{Preview, preview};
-use crate::app::uploads::{LEN_MAX, Uploads};
-use crate::language::Language;
-use crate::registry::ColumnMemory;
+use super::speech::{not_found, spoken};
+use super::{Route, Site, batches, cut_off, files, going, page, rows, sheets, work};
 
 /// Of what a form of ours says.
 const BODY_LEN_MAX: usize = 64 * 1024;
@@ -75,9 +65,6 @@ fn routes() -> impl Iterator<Item = Route> {
         ("/style.css", For::Anybody, get(style)),
         ("/live.js", For::Anybody, get(live)),
         ("/copy.js", For::Anybody, get(copy)),
-        ("/sheets", For::WhoOpens, post(receive).layer(DefaultBodyLimit::max(LEN_MAX))),
-        ("/sheets/{id}", For::WhoOpens, get(read)),
-        ("/sheets/{id}/import", For::WhoOpens, post(order)),
         ("/import", For::WhoLooks, get(going)),
         ("/import/events", For::WhoLooks, get(events)),
         ("/import/answer", For::WhoOpens, post(answer)),
@@ -86,22 +73,27 @@ fn routes() -> impl Iterator<Item = Route> {
         ("/import/files/{name}", For::WhoOpens, get(file)),
     ]
     .into_iter()
+    .chain(sheets::routes())
     .chain(rows::routes())
 }
 
 pub fn router(site: Arc<Site>) -> Router {
-    let guarded = |whom: For| from_fn_with_state((Arc::clone(&site), whom), guard);
+    let guarded = |whom: For, time_max| from_fn_with_state((Arc::clone(&site), whom, time_max), guard);
     let router = routes().fold(Router::new(), |router, (path, whom, answers)| {
-        router.route(path, answers.layer(guarded(whom)))
+        let time_max = if sheets::BY_PIECES.contains(&path) { None } else { Some(TIME_MAX) };
+        router.route(path, answers.layer(guarded(whom, time_max)))
     });
     router
-        .fallback(not_found.layer(guarded(For::WhoOpens)))
+        .fallback(not_found.layer(guarded(For::WhoOpens, Some(TIME_MAX))))
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .with_state(site)
 }
 
+/// For whom something is, and how long it may take; `None`: whoever answers sees to that.
+type Guarded = (Arc<Site>, For, Option<Duration>);
+
 /// Refuses, or answers in time; and says of either what holds of every answer.
-async fn guard(State((site, whom)): State<(Arc<Site>, For)>, request: Request, next: Next) -> Response {
+async fn guard(State((site, whom, time_max)): State<Guarded>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let checked = site.door.check(&parts, whom);
     if let Ok(Some(visitor)) = &checked {
@@ -110,7 +102,13 @@ async fn guard(State((site, whom)): State<(Arc<Site>, For)>, request: Request, n
     let mut response = match checked {
         Err(refusal) => refused(&site, refusal, &parts),
         Ok(_) => {
-            let answer = timeout(TIME_MAX, next.run(Request::from_parts(parts.clone(), body)));
+            let answer = next.run(Request::from_parts(parts.clone(), body));
+            let answer = async {
+                match time_max {
+                    Some(time_max) => timeout(time_max, answer).await,
+                    None => Ok(answer.await),
+                }
+            };
             // Where it was is printed as it happens. It is this answer's affair, and no import's.
             match AssertUnwindSafe(answer).catch_unwind().await {
                 Ok(Ok(response)) => response,
@@ -217,120 +215,6 @@ async fn home(
     spoken(&headers, || batches::page_of(&looked, &site.desk.standing().stage, &cut_off, &visitor))
 }
 
-/// Takes a sheet, and leads to what is found in it.
-async fn receive(
-    State(site): State<Arc<Site>>,
-    Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    form: Multipart,
-) -> Response {
-    let Some(uploads) = &site.uploads else { return not_found(headers).await };
-    let Ok(_turn) = site.receiving.try_acquire() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, spoken(&headers, page::too_many_sheets)).into_response();
-    };
-    match take(uploads, &visitor, form).await {
-        Ok(id) => Redirect::to(&format!("/sheets/{id}")).into_response(),
-        Err(Untaken::Fault(fault)) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, spoken(&headers, || page::not_kept(&fault))).into_response()
-        }
-        Err(Untaken::NoSheet(status)) => {
-            let is_too_long = status == StatusCode::PAYLOAD_TOO_LARGE;
-            (status, spoken(&headers, || page::no_sheet(is_too_long))).into_response()
-        }
-    }
-}
-
-/// Why a sheet was not taken.
-enum Untaken {
-    NoSheet(StatusCode),
-    Fault(Fault),
-}
-
-impl From<MultipartError> for Untaken {
-    fn from(error: MultipartError) -> Self {
-        Self::NoSheet(error.status())
-    }
-}
-
-impl From<Fault> for Untaken {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-async fn take(uploads: &Uploads, visitor: &Visitor, mut form: Multipart) -> Result<String, Untaken> {
-    while let Some(mut field) = form.next_field().await? {
-        if field.name() != Some("sheet") {
-            continue;
-        }
-        let mut upload = uploads.begin(visitor.owner(), field.file_name().unwrap_or_default())?;
-        while let Some(bytes) = field.chunk().await? {
-            upload.push(&bytes)?;
-        }
-        if 0 < upload.len {
-            return Ok(upload.finish()?);
-        }
-    }
-    Err(Untaken::NoSheet(StatusCode::BAD_REQUEST))
-}
-
-/// What is found in a sheet, read as the form says.
-async fn read(
-    State(site): State<Arc<Site>>,
-    headers: HeaderMap,
-    Extension(visitor): Extension<Visitor>,
-    Path(id): Path<String>,
-    Query(fields): Query<Vec<(String, String)>>,
-) -> Response {
-    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(visitor.owner(), &id));
-    let Some(kept) = kept else { return not_found(headers).await };
-    let form = Form::of(fields);
-    let name = name_of(&kept);
-    let preview = preview_of(&site, &form, kept, language(&headers)).await;
-    spoken(&headers, || sheet::page_of(&id, &name, &form, &preview)).into_response()
-}
-
-async fn preview_of(site: &Site, form: &Form, kept: PathBuf, language: Language) -> Result<Preview, Fault> {
-    let reading = site.sources.resolve(&form.flags())?;
-    let memory = ColumnMemory::at(site.sources.environment().state_folder());
-    let file = site.outboxes.here.join(name_of(&kept));
-    let turn = Arc::clone(&site.reading).acquire_owned().await;
-    // Apart from what else goes on here. It holds its turn to its end, also if nobody waits for it any more.
-    let seen = spawn_blocking(move || {
-        let _turn = turn;
-        language.speak(|| preview(file, &kept, reading, &memory))
-    });
-    seen.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
-}
-
-/// Orders the import of a sheet, read as the form says.
-async fn order(
-    State(site): State<Arc<Site>>,
-    headers: HeaderMap,
-    Extension(by): Extension<Visitor>,
-    Path(id): Path<String>,
-    axum::Form(fields): axum::Form<Vec<(String, String)>>,
-) -> Response {
-    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(by.owner(), &id));
-    let Some(kept) = kept else { return not_found(headers).await };
-    let (name, form, language) = (name_of(&kept), Form::of(fields), language(&headers));
-    match site.desk.order(Order {
-        number: order_number(),
-        id,
-        by,
-        kept,
-        name,
-        form,
-        language,
-        agreed: None,
-        batch: OnceLock::new(),
-        stop: CancellationToken::new(),
-    }) {
-        true => Redirect::to("/import").into_response(),
-        false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),
-    }
-}
-
 async fn going(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -406,9 +290,12 @@ async fn file(State(site): State<Arc<Site>>, headers: HeaderMap, Path(name): Pat
 
 #[cfg(test)]
 mod tests {
+    use std::panic::resume_unwind;
+
     use axum::body::Body;
     use axum::http::Method;
     use axum::http::header::{COOKIE, HOST, ORIGIN};
+    use tokio::task::spawn_blocking;
     use tokio_util::sync::CancellationToken;
     use tower_service::Service;
 
@@ -481,7 +368,7 @@ mod tests {
         let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
         let (at, stop) = (HERE.parse().unwrap(), CancellationToken::new());
         let (site, _ordered) = Site::new(at, None, None, outboxes, Sources::default(), |_, _| 0, stop);
-        let guarded = from_fn_with_state((Arc::clone(&site), For::Anybody), guard);
+        let guarded = from_fn_with_state((Arc::clone(&site), For::Anybody, None), guard);
         let blocking = async || -> Response {
             let found = spawn_blocking(|| panic!("a defect")).await;
             found.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))

@@ -107,12 +107,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_done_any_more_and_what_went_wrong_within_is_told_as_such() {
         let ((deeds, asked), stop) = (Deeds::new(), CancellationToken::new());
+        let stopping = stop.clone();
         let stops = async {
             let panics = deeds.done(|| async { panic!("a defect") });
             assert_eq!(panics.await, Err::<(), _>(Untold::Panicked));
             assert_eq!(deeds.done(|| ready(1)).await, Ok(1), "the next one is done");
-            let last = deeds.done(|| async {
-                stop.cancel();
+            let last = deeds.done(|| async move {
+                stopping.cancel();
                 tokio::time::sleep(WAIT_MAX / 2).await;
                 2
             });

@@ -22,7 +22,9 @@ mod row;
 mod rows;
 mod secret;
 mod sheet;
+mod sheets;
 mod speech;
+mod turns;
 mod word;
 mod work;
 
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use axum::routing::MethodRouter;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::place::Outboxes;
@@ -47,12 +49,18 @@ use deeds::{Asked, Deeds};
 pub use desk::Came;
 use desk::{Desk, Word};
 use door::{Door, For, Visitor};
+use turns::Turns;
 
 /// At a time; a browser has six.
 const CONNECTIONS_MAX: usize = 64;
 
-/// Sheets that are received at a time: each may be as long as one may be.
-const RECEIVED_MAX: usize = 4;
+/// Sheets that are received at a time: each may be as long as one may be. And of one person's.
+const RECEIVED_MAX: usize = 8;
+const RECEIVED_OF_ONE_MAX: usize = 2;
+
+/// Sheets that are read at a time to be looked at: each may need much memory. And of one person's.
+const READ_MAX: usize = 2;
+const READ_OF_ONE_MAX: usize = 1;
 
 const BOUNDS: Bounds = Bounds { n_connections_max: CONNECTIONS_MAX, one_answer_within: None };
 
@@ -65,9 +73,8 @@ pub struct Site {
     uploads: Option<Uploads>,
     /// `None`: another page has it, or there is no folder for it.
     unfinished: Option<Kept>,
-    receiving: Semaphore,
-    /// Sheets are read one after the other: each may need much memory.
-    reading: Arc<Semaphore>,
+    receiving: Turns,
+    reading: Turns,
     desk: Desk,
     deeds: Deeds,
     ends_with: EndsWith,
@@ -94,8 +101,9 @@ impl Site {
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
         let state_folder = sources.environment().state_folder();
         let unfinished = state_folder.and_then(|folder| Kept::of(&folder, &outboxes));
-        let (door, reading) = (Door::new(at, public, users), Arc::new(Semaphore::new(1)));
-        let receiving = Semaphore::new(RECEIVED_MAX);
+        let door = Door::new(at, public, users);
+        let receiving = Turns::new(RECEIVED_MAX, RECEIVED_OF_ONE_MAX);
+        let reading = Turns::new(READ_MAX, READ_OF_ONE_MAX);
         let ((desk, words), (deeds, asked)) = (Desk::new(), Deeds::new());
         let site = Self {
             door,

@@ -182,6 +182,11 @@ pub fn busy() -> Markup {
     page(&tr!("Another import goes on"), &way)
 }
 
+/// Nothing more came of it.
+pub fn too_slow_a_line() -> Markup {
+    said(&tr!("The sheet was not taken"), &tr!("nothing more of it came: bring it again, by a better line"))
+}
+
 /// Others are being received.
 pub fn too_many_sheets() -> Markup {
     said(
