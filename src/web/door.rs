@@ -345,6 +345,31 @@ mod tests {
     }
 
     #[test]
+    fn of_many_users_only_so_many_browsers_are_inside_and_who_asks_for_nothing_leaves() {
+        let here = tempfile::tempdir().unwrap();
+        let users = Users::at(Some(here.path().to_owned()));
+        let password = Password::try_from("correct horse".to_owned()).unwrap();
+        let ana = User::new("ana".parse().unwrap(), Role::Abrir, &password);
+        users.put(ana.clone()).unwrap();
+        let door = Door::new("127.0.0.1:8674".parse().unwrap(), None, Some(users));
+        let headers = |cookie: &str| HeaderMap::from_iter([(COOKIE, cookie.try_into().unwrap())]);
+        for n in 0..BROWSERS_MAX {
+            let mut user = ana.clone();
+            user.name = format!("ana{n}").parse().unwrap();
+            door.let_in(Some(user));
+        }
+        let of_ana = cookie(&door.let_in(Some(ana)));
+        assert_eq!(door.inside().len(), BROWSERS_MAX);
+        assert!(door.visitor(&headers(&of_ana)).is_some());
+        assert_eq!(door.inside().len(), 1, "nobody knows the others");
+        let idle = |time| door.inside()[0].asked_at = Instant::now().checked_sub(time).unwrap();
+        idle(IDLE_MAX - Duration::from_secs(60));
+        assert!(door.visitor(&headers(&of_ana)).is_some());
+        idle(IDLE_MAX);
+        assert!(door.visitor(&headers(&of_ana)).is_none());
+    }
+
+    #[test]
     fn behind_a_proxy_it_has_one_name_and_a_cookie_for_that_alone() {
         let here = tempfile::tempdir().unwrap();
         let users = Users::at(Some(here.path().to_owned()));

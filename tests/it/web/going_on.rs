@@ -260,6 +260,27 @@ fn what_was_imported_elsewhere_since_is_asked_about() {
     assert_eq!(n_posts(&site), n_before);
 }
 
+/// What is wrong with the results is not why it stopped; and it does not go on by itself for that.
+#[test]
+fn why_an_import_stopped_is_told_where_its_results_cannot_be_written() {
+    let site = Site::new("services_max=1000,latency=300ms");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    page.opens(&cookie, 60);
+    // Another thing stands where they would go; the outbox is open, wherever it lies.
+    fs::rename(site.path("queda.mutirao"), site.path("away")).unwrap();
+    site.write("queda.mutirao", "");
+    let told = page.until(&cookie, "role=\"alert\"");
+    assert!(told.contains("It stopped by itself: ") && told.contains("queda.mutirao"), "{told}");
+    let n_posts = n_posts(&site);
+    assert_eq!(page.end(), Some(0));
+    fs::remove_file(site.path("queda.mutirao")).unwrap();
+    fs::rename(site.path("away"), site.path("queda.mutirao")).unwrap();
+    let (_page, _, standing) = opened_again(&site);
+    assert!(standing.contains(NOTHING) && !standing.contains("cut off"), "{standing}");
+    assert_eq!(self::n_posts(&site), n_posts);
+}
+
 /// Seen: it was heard only where a question stood, and the rest was opened when the program began anew.
 #[test]
 fn what_a_person_stops_at_any_step_does_not_go_on_by_itself() {
