@@ -15,7 +15,6 @@ use super::Site;
 use super::desk::{Note, Order, order_number};
 use super::door::Visitor;
 use super::form::{Form, name_of};
-use super::going::again;
 use super::page::shown;
 use crate::app::target::SANDBOX;
 use crate::app::unfinished::{Lapse, Unfinished};
@@ -99,6 +98,22 @@ fn told(why: Option<&Why>) -> String {
         ),
     };
     told.into_owned()
+}
+
+/// Goes on where it stopped: the same sheet once more, read in the same way.
+pub fn again(order: Option<&Order>) -> Markup {
+    html! {
+        @if let Some(Order { id, form, .. }) = order {
+            form method="post" action={ "/sheets/" (id) "/import" } {
+                (form.hidden())
+                button { (tr!("Go on")) }
+            }
+            form method="get" action={ "/sheets/" (id) } {
+                (form.hidden())
+                button.plain { (tr!("Look at the spreadsheet again")) }
+            }
+        }
+    }
 }
 
 fn forgets(batch: &str, import: i64) -> Markup {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::cut_off::CutOffs;
+use super::cut_off::{CutOffs, again};
 use super::desk::{Answers, Broken, Came, Done, Note, Order, Question, Stage, Standing};
 use super::door::Visitor;
 use super::page::{self, failed, shown};
@@ -169,22 +169,6 @@ fn stops(order: &Order, said: &str) -> Markup {
 
 pub fn not_real() -> Markup {
     html! { p.warn { (tr!("This is the sandbox: nothing of it is real.")) } }
-}
-
-/// Goes on where it stopped: the same sheet once more, read in the same way.
-pub fn again(order: Option<&Order>) -> Markup {
-    html! {
-        @if let Some(Order { id, form, .. }) = order {
-            form method="post" action={ "/sheets/" (id) "/import" } {
-                (form.hidden())
-                button { (tr!("Go on")) }
-            }
-            form method="get" action={ "/sheets/" (id) } {
-                (form.hidden())
-                button.plain { (tr!("Look at the spreadsheet again")) }
-            }
-        }
-    }
 }
 
 fn progress(counts: &Counts) -> Markup {
