@@ -106,8 +106,8 @@ pub fn after_post(claim: &Claim, reply: &Reply<Proof>, scene: &Scene<'_>) -> Set
     let attempt = attempt(AttemptKind::Post, reply, scene);
     let spent = claim.attempts.saturating_add(1);
     let change = match Evidence::of(reply).row {
-        Row::Answered(Proof { opening, conflict: Some(fault), .. }) => {
-            Change::Conflict { opening: opening.clone(), attempts: spent, fault: fault.clone() }
+        Row::Answered(Proof { opening, conflict: Some(fault), warnings, .. }) => {
+            conflicting(spent, opening, fault, warnings.clone())
         }
         Row::Answered(proof) => {
             let (opening, warnings) = (proof.opening.clone(), proof.warnings.clone());
@@ -135,8 +135,8 @@ pub fn after_post(claim: &Claim, reply: &Reply<Proof>, scene: &Scene<'_>) -> Set
 pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: &Reply<Sighting>, scene: &Scene<'_>) -> Settle {
     let attempt = attempt(AttemptKind::LookUp, reply, scene);
     let change = match Evidence::of(reply).row {
-        Row::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
-            conflicting(claim, opening, fault)
+        Row::Answered(Sighting::Found { opening, beside, conflict: Some(fault), .. }) => {
+            conflicting(claim.attempts, opening, fault, open_beside(beside, scene).collect())
         }
         Row::Answered(Sighting::Found { opening, others, beside, conflict: None }) => {
             // A crash can have come before the post was counted. A precaution finds what was not posted here.
@@ -169,8 +169,8 @@ pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scen
             return Next::Settle(already_open(claim, opening.clone()));
         }
         // Its own ticket, opened from elsewhere.
-        Row::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
-            conflicting(claim, opening, fault)
+        Row::Answered(Sighting::Found { opening, beside, conflict: Some(fault), .. }) => {
+            conflicting(claim.attempts, opening, fault, open_beside(beside, scene).collect())
         }
         Row::Answered(Sighting::Found { opening, others, beside, conflict: None }) => {
             found(claim.attempts, opening, others, beside, scene)
@@ -228,8 +228,8 @@ fn in_doubt(attempts: u32, fault: Fault, now: Timestamp, hubsoft_now: Option<Tim
 }
 
 /// There is a ticket that carries the row's marker, and it may not be the row's.
-fn conflicting(claim: &Claim, opening: &OpenedTicket, fault: &Fault) -> Change {
-    Change::Conflict { opening: opening.clone(), attempts: claim.attempts, fault: fault.clone() }
+fn conflicting(attempts: u32, opening: &OpenedTicket, fault: &Fault, warnings: Vec<Warning>) -> Change {
+    Change::Conflict { opening: opening.clone(), attempts, fault: fault.clone(), warnings }
 }
 
 fn found(
@@ -241,11 +241,14 @@ fn found(
 ) -> Change {
     let others: Vec<String> = others.iter().map(|other| other.protocolo.clone()).collect();
     let mut warnings = if others.is_empty() { Vec::new() } else { vec![Warning::Duplicate { others }] };
-    // Who did not ask for it is not warned of what is no wonder.
-    if scene.policy.open_tickets == OpenTickets::Skip {
-        warnings.extend(beside.iter().cloned().map(Warning::Beside));
-    }
+    warnings.extend(open_beside(beside, scene));
     Change::Opened { opening: opening.clone(), attempts, warnings }
+}
+
+/// Who did not ask for it is not warned of what is no wonder.
+fn open_beside(beside: &[Beside], scene: &Scene<'_>) -> impl Iterator<Item = Warning> {
+    let is_asked_for = scene.policy.open_tickets == OpenTickets::Skip;
+    beside.iter().filter(move |_| is_asked_for).cloned().map(Warning::Beside)
 }
 
 /// HubSoft says that there is no such ticket, to eyes that see ([`eyes`](super::eyes)). Believed when it says

@@ -198,6 +198,7 @@ pub enum Change {
         opening: OpenedTicket,
         attempts: u32,
         fault: Fault,
+        warnings: Vec<Warning>,
     },
 }
 
@@ -205,7 +206,7 @@ fingerprint! {
     enum Change {
         Release, Later { at, attempts, doubt, fault }, Opened { opening, attempts, warnings },
         Skipped { opening }, Rejected { attempts, fault }, Failed { attempts, fault },
-        Unconfirmed { doubt, fault }, Conflict { opening, attempts, fault }
+        Unconfirmed { doubt, fault }, Conflict { opening, attempts, fault, warnings }
     }
 }
 

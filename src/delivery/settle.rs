@@ -22,6 +22,8 @@ pub struct After<'a> {
     pub doubt: Option<&'a Doubt>,
     pub fault: Option<&'a Fault>,
     pub opening: Option<&'a OpenedTicket>,
+    /// What is new.
+    pub warnings: &'a [Warning],
 }
 
 /// A row as a settle finds it that is not plainly of its living owner.
@@ -89,10 +91,10 @@ impl<'a> After<'a> {
                 attempts: Some(*attempts),
                 doubt: doubt.as_ref(),
                 fault: fault.as_ref(),
-                opening: None,
+                ..Self::default()
             },
-            Change::Opened { opening, attempts, .. } => {
-                Self { opening: Some(opening), attempts: Some(*attempts), ..Self::default() }
+            Change::Opened { opening, attempts, warnings } => {
+                Self { opening: Some(opening), attempts: Some(*attempts), warnings, ..Self::default() }
             }
             Change::Skipped { opening } => {
                 Self { fault: Some(&ALREADY_OPEN), opening: Some(opening), ..Self::default() }
@@ -103,10 +105,11 @@ impl<'a> After<'a> {
             Change::Unconfirmed { doubt, fault } => {
                 Self { doubt: Some(doubt), fault: Some(fault), ..Self::default() }
             }
-            Change::Conflict { opening, attempts, fault } => Self {
+            Change::Conflict { opening, attempts, fault, warnings } => Self {
                 opening: Some(opening),
                 attempts: Some(*attempts),
                 fault: Some(fault),
+                warnings,
                 ..Self::default()
             },
         }
@@ -145,7 +148,7 @@ impl Found {
                     return self.meet_second(&protocolo, opening.id_atendimento);
                 }
                 if let Some(RowId(owner)) = self.owner {
-                    return (self.refuse_taken(&protocolo, opening, owner), Settled::Taken);
+                    return (self.refuse_taken(&protocolo, opening, warnings, owner), Settled::Taken);
                 }
                 // The count is of the living owner's making; a late proof adds nothing to it.
                 let attempts = is_owner.then_some(*attempts);
@@ -182,12 +185,18 @@ impl Found {
         (write, Settled::Duplicate)
     }
 
-    fn refuse_taken<'a>(&self, protocolo: &str, opening: &'a OpenedTicket, owner: i64) -> Write<'a> {
+    fn refuse_taken<'a>(
+        &self,
+        protocolo: &str,
+        opening: &'a OpenedTicket,
+        warnings: &'a [Warning],
+        owner: i64,
+    ) -> Write<'a> {
         if self.state == State::Conflict && self.id_atendimento == Some(opening.id_atendimento) {
             return Write::Nothing;
         }
         let fault = Some(Fault::Taken { protocolo: protocolo.to_owned(), owner });
-        Write::Ticket { state: State::Conflict, opening, attempts: None, warnings: &[], fault }
+        Write::Ticket { state: State::Conflict, opening, attempts: None, warnings, fault }
     }
 
     /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
@@ -336,7 +345,8 @@ mod tests {
         let row = Found { owner: Some(RowId(2)), ..found(State::InFlight, 5) };
         let fault = Some(Fault::Taken { protocolo: "p".to_owned(), owner: 2 });
         let opening = &opening();
-        let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warnings: &[], fault };
+        let warnings = &[Warning::WithoutOs];
+        let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warnings, fault };
         check(&row, opened(), (write, Settled::Taken));
         let conflicted = Found { id_atendimento: Some(7), state: State::Conflict, ..row };
         check(&conflicted, opened(), (Write::Nothing, Settled::Taken));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, Noted, OpenedTicket,
-    Outbox, Rate, RowId, Settle, Settled, State, Token, Warning,
+    Attempt, AttemptKind, Beside, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, Noted,
+    OpenedTicket, Outbox, Rate, RowId, Settle, Settled, State, Token, Warning,
 };
 use mutirao::outbox::{LEASE, Terms};
 
@@ -239,6 +239,16 @@ async fn a_release_keeps_what_was_sent_before(mut it: impl Bench) {
     }
 }
 
+/// A ticket that is open for the same service.
+fn beside() -> Warning {
+    Warning::Beside(Beside { protocolo: Some("p".to_owned()), label: "SAC".to_owned() })
+}
+
+fn conflict() -> Change {
+    let (opening, fault) = (opening("whose", 2), fault("wrong_service"));
+    Change::Conflict { opening, attempts: 1, fault, warnings: vec![beside()] }
+}
+
 async fn every_change_is_written(mut it: impl Bench) {
     let rows = it.insert(&(1..=8).map(valid).collect::<Vec<_>>()).await;
     let claimed = claim(&it, 1, 8).await;
@@ -250,7 +260,7 @@ async fn every_change_is_written(mut it: impl Bench) {
         Change::Rejected { attempts: 1, fault: fault("refused") },
         Change::Failed { attempts: 8, fault: fault("no_ticket") },
         Change::Unconfirmed { doubt: doubt(4), fault: fault("timeout") },
-        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("wrong_service") },
+        conflict(),
     ];
     let settles: Vec<Settle> =
         claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
@@ -304,6 +314,7 @@ async fn every_change_is_written(mut it: impl Bench) {
             attempts: 1,
             protocolo: code("whose"),
             error_code: code("wrong_service"),
+            warning: Some(mutirao::text::warning(&beside())),
             ..blank
         },
     ];
@@ -323,7 +334,7 @@ async fn a_settle_may_be_repeated(mut it: impl Bench) {
         Change::Rejected { attempts: 1, fault: fault("refused") },
         Change::Failed { attempts: 8, fault: fault("no_ticket") },
         Change::Unconfirmed { doubt: doubt(4), fault: fault("timeout") },
-        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("wrong_service") },
+        conflict(),
     ];
     let mut settles: Vec<Settle> =
         claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
@@ -463,7 +474,7 @@ async fn what_a_look_up_settles_is_in_doubt_no_more(mut it: impl Bench) {
         Change::Skipped { opening: opening("other", 2) },
         Change::Rejected { attempts: 1, fault: fault("refused") },
         Change::Failed { attempts: 8, fault: fault("no_ticket") },
-        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("wrong_service") },
+        conflict(),
     ];
     let settles: Vec<Settle> = looked_up.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
     assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 5]);

@@ -113,8 +113,8 @@ fn short(change: &Change, now: i64) -> String {
         Change::Unconfirmed { doubt, fault } => {
             format!("unconfirmed {}, {} answered", fault.code(), doubt.answered)
         }
-        Change::Conflict { opening, attempts, fault } => {
-            format!("conflict {} with {}, {attempts} spent", fault.code(), opening.protocolo)
+        Change::Conflict { opening, attempts, fault, warnings } => {
+            format!("conflict {} with {}, {attempts} spent, {warnings:?}", fault.code(), opening.protocolo)
         }
     }
 }
@@ -142,7 +142,7 @@ fn a_post_is_judged_by_what_its_answer_proves() {
         warnings: vec![],
         conflict: Some(fault("wrong_service")),
     };
-    check_post(2, Verdict::Answered(another), as_is, "conflict wrong_service with p7, 3 spent");
+    check_post(2, Verdict::Answered(another), as_is, "conflict wrong_service with p7, 3 spent, []");
     check_post(0, Verdict::Rejected(fault("refused")), as_is, "rejected refused, 1 spent");
     let unknown = "after 1.5 s, 1 spent, in doubt (0 absent, 0 answered)";
     check_post(0, Verdict::Unknown(fault("timeout")), as_is, unknown);
@@ -254,27 +254,27 @@ fn what_is_found_is_adopted() {
     let doubled = r#"opened p7, 1 spent, [Duplicate { others: ["p8", "p9"] }]"#;
     check_look(3, doubt(0), found(vec![opening(8), opening(9)]), doubled);
     let beside = vec![Beside { protocolo: None, label: "SAC".to_owned() }];
-    let beside = Sighting::Found { opening: opening(7), others: vec![], beside, conflict: None };
-    let beside = Verdict::Answered(beside);
-    check_look(3, doubt(0), beside.clone(), "opened p7, 1 spent, []");
     let skip = Policy { open_tickets: OpenTickets::Skip, ..Policy::default() };
-    let settle = with_scene(
-        3,
-        |_| {},
-        |scene| {
-            let scene = Scene { policy: &skip, ..*scene };
-            after_look_up(&claim(1), &doubt(0), &reply(beside), &scene)
-        },
-    );
-    let told = r#"opened p7, 1 spent, [Beside(Beside { protocolo: None, label: "SAC" })]"#;
-    assert_eq!(short(&settle.change, 3), told);
-    let elsewhere = Sighting::Found {
-        opening: opening(7),
-        others: vec![],
-        beside: Vec::new(),
-        conflict: Some(fault("wrong_service")),
-    };
-    check_look(3, doubt(0), Verdict::Answered(elsewhere), "conflict wrong_service with p7, 1 spent");
+    for (conflict, became) in [
+        (None, "opened p7, 1 spent, "),
+        // Whoever has to tell whose ticket it is wants to know of the others.
+        (Some(fault("wrong_service")), "conflict wrong_service with p7, 1 spent, "),
+    ] {
+        let beside =
+            Sighting::Found { opening: opening(7), others: vec![], beside: beside.clone(), conflict };
+        let beside = Verdict::Answered(beside);
+        check_look(3, doubt(0), beside.clone(), &format!("{became}[]"));
+        let settle = with_scene(
+            3,
+            |_| {},
+            |scene| {
+                let scene = Scene { policy: &skip, ..*scene };
+                after_look_up(&claim(1), &doubt(0), &reply(beside), &scene)
+            },
+        );
+        let told = format!(r#"{became}[Beside(Beside {{ protocolo: None, label: "SAC" }})]"#);
+        assert_eq!(short(&settle.change, 3), told);
+    }
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn an_open_ticket_skips_and_its_absence_posts() {
         })
     };
     check(0, own(None), "opened p3, 0 spent, []");
-    check(0, own(Some(fault("wrong_service"))), "conflict wrong_service with p3, 0 spent");
+    check(0, own(Some(fault("wrong_service"))), "conflict wrong_service with p3, 0 spent, []");
     check(0, vague(), "after 0 s, 1 spent");
     check(7, vague(), "failed full_page, 8 spent");
     check(7, Verdict::Unknown(fault("timeout")), "after 0 s, 7 spent");

@@ -14,6 +14,7 @@ use crate::delivery::settle::After;
 use crate::delivery::{Fault, OutboxError, Settle, State};
 use crate::outbox::doubts::{decided, still_in_doubt};
 use crate::outbox::names::{any_of, state_name};
+use crate::outbox::warnings::{Dialect, list};
 
 /// Column by column, as one statement takes them.
 #[derive(Default)]
@@ -35,6 +36,7 @@ pub(super) struct OtherRows<'a> {
     absences: Vec<i32>,
     last_absence: Vec<Option<Time>>,
     answered: Vec<i32>,
+    warnings: Vec<Option<String>>,
 }
 
 impl<'a> OtherRows<'a> {
@@ -59,6 +61,7 @@ impl<'a> OtherRows<'a> {
         self.absences.push(after.doubt.map_or(0, |doubt| count(doubt.absences)));
         self.last_absence.push(time(after.doubt.and_then(|doubt| doubt.last_absence)));
         self.answered.push(after.doubt.map_or(0, |doubt| count(doubt.answered)));
+        self.warnings.push(list(after.warnings, text));
     }
 }
 
@@ -75,8 +78,9 @@ pub(super) async fn write_others(
         include_str!("write_others.sql"),
         doubt = decided("o", "v.state", |field| format!("v.{field}")),
         still_in_doubt = still_in_doubt("o", "v.state"),
+        warnings = Dialect::Postgres.append("o", "v.warnings"),
         waiting = any_of(&State::WAITING),
-        fenced = fenced(18),
+        fenced = fenced(19),
         returning = returning(
             "o.state = v.state AND o.token = v.token
              AND o.available_at = coalesce(v.available_at, o.available_at)
@@ -104,6 +108,7 @@ pub(super) async fn write_others(
         .bind(rows.absences)
         .bind(rows.last_absence)
         .bind(rows.answered)
+        .bind(rows.warnings)
         .bind(worker)
         .fetch_all(&mut *conn)
         .await

@@ -9,10 +9,11 @@ use super::doubt::DoubtColumns;
 use super::error::{Trouble, json};
 use super::opened::{OpenedRow, lists, write_opened};
 use super::withdraw::withdraw;
-use crate::delivery::settle::After;
+use crate::delivery::settle::{After, verbatim};
 use crate::delivery::{Attempt, Change, Fault, OutboxError, Settle};
 use crate::outbox::doubts::{decided, still_in_doubt, taken_back};
 use crate::outbox::names::{IN_FLIGHT, kind_name, state_name};
+use crate::outbox::warnings::{Dialect, list};
 
 /// Writes settles of rows that are in flight under their token; returns how many that were. `first`
 /// stands in front of the first statement.
@@ -75,13 +76,14 @@ struct OtherRow<'a> {
     id_atendimento: Option<i64>,
     ids_os: Option<String>,
     numeros_os: Option<String>,
+    warnings: Option<String>,
     finished_at: Option<i64>,
 }
 
 impl<'a> OtherRow<'a> {
     fn new(settle: &'a Settle, now: i64) -> Self {
         let state = settle.change.state(None);
-        let After { available_at, attempts, doubt, fault, opening } = After::of(&settle.change);
+        let After { available_at, attempts, doubt, fault, opening, warnings } = After::of(&settle.change);
         let (ids_os, numeros_os) = opening.map(lists).unwrap_or_default();
         Self {
             id: settle.row.0,
@@ -96,6 +98,7 @@ impl<'a> OtherRow<'a> {
             id_atendimento: opening.map(|opening| opening.id_atendimento),
             ids_os,
             numeros_os,
+            warnings: list(warnings, verbatim),
             finished_at: (!state.waits()).then_some(now),
         }
     }
@@ -109,6 +112,7 @@ async fn write_others(conn: &mut SqliteConnection, rows: &[OtherRow<'_>]) -> Res
         include_str!("write_others.sql"),
         doubt = decided("outbox", "v.value ->> 'state'", |field| format!("v.value ->> '$.doubt.{field}'")),
         still_in_doubt = still_in_doubt("outbox", "v.value ->> 'state'"),
+        warnings = Dialect::Sqlite.append("outbox", "(v.value ->> 'warnings')"),
         in_flight = IN_FLIGHT
     );
     let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).execute(conn).await.trouble()?;

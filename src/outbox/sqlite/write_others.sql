@@ -1,7 +1,7 @@
 UPDATE outbox
    SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', available_at),
        attempts = coalesce(v.value ->> 'attempts', attempts),
-       {doubt},
+       {doubt}, {warnings},
        error_code = iif({still_in_doubt}, error_code, v.value ->> 'code'),
        error_message = iif({still_in_doubt}, error_message, v.value ->> 'message'),
        protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',

@@ -175,9 +175,12 @@ impl Outcome {
             Kind::Rejected => Change::Rejected { attempts, fault: fault("refused") },
             Kind::Failed => Change::Failed { attempts, fault: fault("no_ticket") },
             Kind::Unconfirmed => Change::Unconfirmed { doubt: doubt(), fault: fault("timeout") },
-            Kind::Conflict => {
-                Change::Conflict { opening: opening(), attempts, fault: fault("wrong_service") }
-            }
+            Kind::Conflict => Change::Conflict {
+                opening: opening(),
+                attempts,
+                fault: fault("wrong_service"),
+                warnings: Vec::new(),
+            },
         }
     }
 }

@@ -247,7 +247,7 @@ async fn a_row_that_is_gone_stands_in_the_results_until_it_is_settled(driver: Dr
         6 => failed(n),
         _ => {
             let Change::Opened { opening, attempts, .. } = opened(n) else { unreachable!() };
-            Change::Conflict { opening, attempts, fault: fault() }
+            Change::Conflict { opening, attempts, fault: fault(), warnings: Vec::new() }
         }
     };
     run(&it.outbox, first.scope(), change).await;

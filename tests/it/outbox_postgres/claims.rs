@@ -501,7 +501,10 @@ async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_int
     let conflict = |claim: &Claim| {
         let Change::Opened { opening, attempts, .. } = opened(claim).change else { unreachable!() };
         let fault = Fault::WrongService { asked: 1, found: 2 };
-        Settle { change: Change::Conflict { opening, attempts, fault }, ..opened(claim) }
+        Settle {
+            change: Change::Conflict { opening, attempts, fault, warnings: Vec::new() },
+            ..opened(claim)
+        }
     };
     for (settle, written, retried) in [
         (opened as fn(&Claim) -> Settle, "UPDATE mutirao.outbox SET state = 'pending'", false),

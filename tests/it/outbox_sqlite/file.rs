@@ -230,7 +230,7 @@ async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_int
     let fault = Fault::WrongService { asked: 1, found: 2 };
     for change in [
         Change::Opened { opening: opening(), attempts: 1, warnings: Vec::new() },
-        Change::Conflict { opening: opening(), attempts: 1, fault },
+        Change::Conflict { opening: opening(), attempts: 1, fault, warnings: Vec::new() },
     ] {
         let mut it = Fresh::new().await;
         it.import(&File::of("b", &[line(1, "a")])).await;

@@ -75,7 +75,7 @@ fn change(row: &mut Row, change: &Change, now: Timestamp, breach: Breach) {
         row.withdraw_if_gone(breach);
         return;
     }
-    let After { available_at, attempts, doubt, fault, opening } = After::of(change);
+    let After { available_at, attempts, doubt, fault, opening, warnings } = After::of(change);
     // A look-up that was of no use leaves what is known of the post.
     if claimed_with.is_none() || row.state != State::InDoubt {
         row.error_code = fault.map(|it| it.code().into_owned());
@@ -84,6 +84,7 @@ fn change(row: &mut Row, change: &Change, now: Timestamp, breach: Breach) {
     row.attempts = attempts.unwrap_or(row.attempts);
     row.doubt = doubt.cloned();
     row.opening = opening.cloned();
+    row.warnings.extend_from_slice(warnings);
     if row.state == State::Conflict {
         row.kept_doubt = claimed_with.or_else(|| Some(Doubt::since(now)));
     }
