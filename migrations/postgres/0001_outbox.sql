@@ -324,6 +324,8 @@ CREATE TABLE mutirao.worker (
     n_renewals  integer NOT NULL DEFAULT 0,
     -- Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules.
     rate        double precision CHECK (0 < rate AND rate < 'infinity'),
+    -- How many of its requests may wait for an answer at once, as it found out of late; NULL: not yet told.
+    at_once     integer CHECK (0 < at_once),
     -- How long it waits for HubSoft's answer. Past its lease too: it may only be cut off from here.
     timeout_s   double precision NOT NULL CHECK (0 <= timeout_s AND timeout_s < 'infinity'),
     -- Another one has taken over, perhaps without the last commits: nobody claims before each has said again
@@ -339,6 +341,7 @@ COMMENT ON COLUMN mutirao.worker.lease_until IS 'Until then its claims are its o
 COMMENT ON COLUMN mutirao.worker.lease_s IS 'How long its lease lasts when it is renewed, in seconds';
 COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after another; with enough of them it may rescue the rows of the dead';
 COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules';
+COMMENT ON COLUMN mutirao.worker.at_once IS 'How many of its requests may wait for an answer at once, as it told when its lease was renewed last; NULL: not yet';
 COMMENT ON COLUMN mutirao.worker.server_started IS 'The server that it has told what it did last, by when that was started';
 COMMENT ON COLUMN mutirao.worker.timeout_s IS 'How long it waits for an answer of HubSoft, in seconds';
 

@@ -48,6 +48,10 @@ impl CrewTold {
                 Some(tr!("%{n} %{n|worker|workers}, %{rate}/s together at most", n = n, rate = rate))
             }
         };
+        let works = works.map(|works| match crew.at_once {
+            Some(n) => tr!("%{works}; %{n} %{n|request|requests} at a time at most", works = works, n = n),
+            None => works,
+        });
         let lowered = crew.lowered_per_s.filter(|_| 0 < crew.n_workers).map(|rate| {
             let rate = (10.0 * rate).round() / 10.0;
             tr!("%{rate}/s for now: HubSoft refused a faster pace", rate = rate)

@@ -64,6 +64,7 @@ fn status_of(status: &Status) -> Value {
 fn crew_of(crew: &Crew) -> Value {
     json!({
         "alive": crew.n_workers, "rate_per_s": crew.rate_per_s, "lowered_per_s": crew.lowered_per_s,
+        "at_once": crew.at_once,
         "stopped": crew.paused.as_ref().map(text::pause),
         "paused_until": crew.throttled.as_ref().map(|(until, _)| until),
         "pause_reason": crew.throttled.as_ref().map(|(_, reason)| text::throttle(reason)),

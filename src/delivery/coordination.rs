@@ -52,6 +52,8 @@ pub struct ShareRequest {
     /// How long a call takes there and back, if it is far from its outbox: from [`FAR`] to [`FAR_MAX`], else
     /// zero. A block is longer by that.
     pub far: Duration,
+    /// How many requests of its rows may be under way.
+    pub at_once: usize,
     /// Whether it waits to log in.
     pub wants_login: bool,
     /// What it knows of the refusal that lowered the rate of all; `None`: it knows of none.

@@ -167,7 +167,7 @@ async fn check_commands(site: &Site, shared: &Shared) {
 }
 
 #[tokio::test]
-async fn status_tells_what_hubsoft_bears_of_the_rate_of_all() {
+async fn status_tells_what_hubsoft_bears_of_the_rate_of_all_and_of_requests_at_a_time() {
     let site = Site::new("");
     let shared = Shared::Server(Database::fresh().await.into());
     let status = |args: &[&str]| site.run_at(&shared.url(), &[&["status"], args].concat()).expect(0);
@@ -175,10 +175,18 @@ async fn status_tells_what_hubsoft_bears_of_the_rate_of_all() {
                UPDATE mutirao.pace SET lowered_at = now(), lowered_by = 1, lowered_pause = '1 h', lowered_rate = 4";
     shared.sql(sql).await;
     assert_eq!(status(&["--json"]).json()["workers"]["lowered_per_s"], 4.0);
+    assert!(status(&["--json"]).json()["workers"]["at_once"].is_null(), "it has not told yet");
     let told = "1 worker, 10/s together at most\n  4/s for now: HubSoft refused a faster pace\n";
     assert!(status(&[]).stdout.contains(told), "{}", status(&[]).stdout);
     shared.sql("UPDATE mutirao.pace SET lowered_at = NULL").await;
     assert!(status(&["--json"]).json()["workers"]["lowered_per_s"].is_null());
+    let sql = "UPDATE mutirao.worker SET at_once = 5;
+               INSERT INTO mutirao.worker (name, lease_until, rate, timeout_s, at_once)
+               VALUES ('b', now() + interval '1 h', 10, 30, 3), ('gone', now() - interval '1 h', 10, 30, 8)";
+    shared.sql(sql).await;
+    assert_eq!(status(&["--json"]).json()["workers"]["at_once"], 8);
+    let told = "2 workers, 10/s together at most; 8 requests at a time at most\n";
+    assert!(status(&[]).stdout.contains(told), "{}", status(&[]).stdout);
 }
 
 #[tokio::test]

@@ -100,6 +100,7 @@ impl Engine<'_> {
         ShareRequest {
             slots: self.slots_wanted(now),
             far: self.sharing.far(),
+            at_once: self.slots.limit.now(),
             wants_login: self.slots.wants_login(),
             borne: self.slots.pace.telling(now.run),
             news: self.sharing.telling(),

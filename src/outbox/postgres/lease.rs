@@ -5,7 +5,7 @@
 //! worker that lives or rows that are rescued.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ pub struct Worker {
     /// Among what is parked.
     walk: Mutex<Walk>,
     passed_over: PassedOver,
+    /// How many of its requests may be under way. 0: its run has not told yet.
+    at_once: AtomicI32,
     /// Whoever renews the lease; two who found it gone would become two workers.
     renewing: tokio::sync::Mutex<()>,
 }
@@ -75,7 +77,7 @@ impl PgOutbox {
     /// times within it. A lease that is not longer than a claim may be sent for claims nothing.
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
-        let (lately, keys, claims, doubts_server, walk, passed_over, renewing) = Default::default();
+        let (lately, keys, claims, doubts_server, walk, passed_over, at_once, renewing) = Default::default();
         let worker = Worker {
             outbox: self.clone(),
             name,
@@ -87,6 +89,7 @@ impl PgOutbox {
             doubts_server,
             walk,
             passed_over,
+            at_once,
             renewing,
         };
         let enrolled = in_time(worker.enrol()).await;
@@ -116,6 +119,11 @@ impl Worker {
 
     pub(super) fn walk(&self) -> MutexGuard<'_, Walk> {
         self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many of its requests may be under way; others hear of it with the next renewal.
+    pub(super) fn tell_at_once(&self, at_once: usize) {
+        self.at_once.store(i32::try_from(at_once).unwrap_or(i32::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn passed_over(&self) -> &PassedOver {
@@ -181,6 +189,7 @@ impl Worker {
                     .bind(self.id())
                     .bind(self.terms.lease.as_secs_f64())
                     .bind(self.renewed_every().as_secs_f64())
+                    .bind(Some(self.at_once.load(Ordering::Relaxed)).filter(|at_once| 0 < *at_once))
                     .fetch_optional(conn)
                     .await
                     .trouble()

@@ -1,4 +1,5 @@
--- $1 this worker, $2 seconds of its lease, $3 seconds between two renewals.
+-- $1 this worker, $2 seconds of its lease, $3 seconds between two renewals, $4 how many of its requests may be
+-- under way.
 --
 -- No lease lasts longer than when it was renewed: one that does is the work of a clock that was set back, and
 -- would keep the rows of a dead worker, and its rate, for as long.
@@ -13,7 +14,7 @@ UPDATE mutirao.worker
                          -- One that is tried again says nothing of how long it waits.
                          WHEN lease_until <= clock_timestamp() + make_interval(secs => $2 - $3)
                          THEN n_renewals + 1 ELSE n_renewals END,
-       lease_until = clock_timestamp() + make_interval(secs => $2)
+       lease_until = clock_timestamp() + make_interval(secs => $2), at_once = coalesce($4, at_once)
  WHERE id = $1
 RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp()),
        server_started <> pg_postmaster_start_time()

@@ -42,6 +42,7 @@ type Answer = (
 impl Worker {
     /// Tells what this worker knows, and hears what stands for all.
     pub(super) async fn share(&self, request: &ShareRequest) -> Result<SharedState, OutboxError> {
+        self.tell_at_once(request.at_once);
         let throttle = request.news.throttle.as_ref();
         let reachability = request.news.reachability.map(|reachability| match reachability {
             Reachability::Unreachable => "unreachable",

@@ -43,6 +43,7 @@ async fn what_a_failover_lost_is_said_again_before_anybody_claims() {
     let report = ShareRequest {
         slots: 0,
         far: Duration::ZERO,
+        at_once: 4,
         wants_login: false,
         borne: None,
         news: News::default(),

@@ -71,6 +71,7 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
     let report = ShareRequest {
         slots: 1,
         far: Duration::ZERO,
+        at_once: 4,
         wants_login: false,
         borne: None,
         news: News::default(),

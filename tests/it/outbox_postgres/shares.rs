@@ -29,6 +29,7 @@ fn report(slots: u32) -> ShareRequest {
     ShareRequest {
         slots,
         far: Duration::ZERO,
+        at_once: 4,
         wants_login: false,
         borne: None,
         news: News::default(),
@@ -568,4 +569,21 @@ async fn an_insert_wakes_long_before_the_poll() {
     queue.woken(60 * LONG).await; // It listens from now on.
     it.insert(&[valid(1)]).await;
     tokio::time::timeout(LONG, queue.woken(60 * LONG)).await.expect("it wakes");
+}
+
+#[tokio::test]
+async fn how_many_requests_a_worker_has_at_once_is_told_with_its_lease() {
+    let it = Fresh::new().await;
+    it.execute("DELETE FROM mutirao.worker").await;
+    let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
+    let at_once = async || it.outbox.crew().await.expect("it reads").at_once;
+    one.renew().await.expect("it renews");
+    assert_eq!(at_once().await, None, "its run has not begun");
+    for (worker, n) in [(&one, 7), (&other, 2), (&one, 5)] {
+        share(worker, &ShareRequest { at_once: n, ..report(0) }).await;
+        worker.renew().await.expect("it renews");
+    }
+    assert_eq!(at_once().await, Some(7));
+    one.renew().await.expect("it renews");
+    assert_eq!(at_once().await, Some(7), "what is known stays");
 }

@@ -77,6 +77,7 @@ impl PgOutbox {
         type Columns = (
             i64,
             Option<f64>,
+            Option<i64>,
             bool,
             Option<String>,
             Option<String>,
@@ -88,14 +89,14 @@ impl PgOutbox {
         );
         let mut conn = self.conn().await?;
         let sql = format!(
-            "SELECT w.n, w.rate, p.paused_at IS NOT NULL, p.pause_reason, p.pause_cause::text,
+            "SELECT w.n, w.rate, w.at_once, p.paused_at IS NOT NULL, p.pause_reason, p.pause_cause::text,
                     CASE WHEN clock_timestamp() < p.throttled_until THEN {} END, p.throttle_reason, p.throttle_cause::text,
                     p.breaker,
                     CASE WHEN p.lowered_at IS NOT NULL
                          THEN ARRAY[p.lowered_by, extract(epoch FROM clock_timestamp() - p.lowered_at),
                                     extract(epoch FROM p.lowered_pause), p.lowered_rate, p.n_taken]::double precision[] END
                FROM mutirao.pace p,
-                    (SELECT count(*) AS n, min(rate) AS rate FROM mutirao.worker
+                    (SELECT count(*) AS n, min(rate) AS rate, sum(at_once) AS at_once FROM mutirao.worker
                       WHERE clock_timestamp() < lease_until) AS w",
             ms("p.throttled_until")
         );
@@ -107,6 +108,7 @@ impl PgOutbox {
         let (
             n_workers,
             rate_per_s,
+            at_once,
             is_paused,
             pause,
             pause_cause,
@@ -121,6 +123,7 @@ impl PgOutbox {
             n_workers: count(n_workers),
             rate_per_s,
             lowered_per_s: borne(rate_per_s, refusal).filter(|_| 0 < n_workers),
+            at_once: at_once.map(count),
             paused: is_paused.then(|| causes::pause(pause_cause.as_deref(), pause.unwrap_or_default())),
             throttled: until.map(|until| {
                 (time(until), causes::throttle(throttle_cause.as_deref(), throttle.unwrap_or_default()))
