@@ -179,3 +179,25 @@ fn a_rate_above_the_documented_limit_is_warned_of_where_tickets_are_real() {
         import.end_by(Signal::KILL);
     }
 }
+
+/// A token that is revoked again and again needs more logins than may follow each other.
+#[test]
+fn a_run_that_waits_for_its_turn_to_log_in_says_so_to_all_who_look_on() {
+    let site = Site::new("token_revoked=0.3,seed=7");
+    site.write("queda.csv", rows(60));
+    let import = ["import", "queda.csv", "--yes", "--rate", "unlimited", "--concurrency", "1"];
+    let (mut command, login) = (site.command(&import), site.login());
+    command.env_remove("HUBSOFT_TOKEN");
+    command.env("HUBSOFT_CLIENT_ID", login.client_id).env("HUBSOFT_CLIENT_SECRET", login.client_secret);
+    command.env("HUBSOFT_USERNAME", login.username).env("HUBSOFT_PASSWORD", login.password);
+    let mut started = Site::start(command, "opening");
+    let (mut watch, looks) = spoken(&site, &["status", "queda", "--watch=1", "--json"]);
+    let mut looks = looks.lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let held = looks.find(|look| look["batches"][0]["held_back_by"] == "login");
+    let doing = held.expect("it waits before it is through")["batches"][0]["doing"].clone();
+    assert!(doing.as_str().unwrap().contains("its login waits for its turn"), "{doing}");
+    started.until_it_says("its login waits for its turn");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert_eq!(started.end_by(Signal::INT), Some(130));
+}
