@@ -67,8 +67,9 @@ pub async fn deliver(
     watch: &impl Watch,
 ) -> Result<Ending, Fault> {
     let rescued = |n_rows| watch.note(Note::Rescued(n_rows));
+    let clock = SystemClock::of_this_runtime();
     let ending = tokio::select! {
-        ending = run(queue, &target.api, &SystemClock, policy, control, watch) => ending,
+        ending = run(queue, &target.api, &clock, policy, control, watch) => ending,
         never = worker.heartbeat(rescued) => match never {},
     };
     // Whoever asked for the run would read the outbox next, and fail for the same reason.

@@ -3,13 +3,21 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::Clock;
 use crate::platform;
 
 /// The time of day, and the time since boot.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
+pub struct SystemClock {
+    alarm: platform::Alarm,
+}
+
+impl SystemClock {
+    pub fn of_this_runtime() -> Self {
+        Self { alarm: platform::Alarm::of_this_runtime() }
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -18,5 +26,9 @@ impl Clock for SystemClock {
 
     fn awake(&self) -> Duration {
         platform::awake()
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        self.alarm.wait_until(at).await;
     }
 }

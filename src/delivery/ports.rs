@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::coordination::{ShareRequest, SharedState};
 use super::eyes::{Sight, Specimen};
@@ -11,7 +12,8 @@ use super::{Beside, Claim, Fault, Halt, OpenList, OpenedTicket, Refused, Settle,
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
 
-/// The clocks that tokio does not have; waiting is tokio's affair.
+/// The clocks that tokio does not have.
+#[cfg_attr(feature = "inside", expect(async_fn_in_trait, reason = "as the outbox"))]
 pub trait Clock {
     /// The time of day. It may be set at any moment, so a run looks at it once and goes on by
     /// [`awake`](Self::awake).
@@ -20,6 +22,11 @@ pub trait Clock {
     /// Time since some fixed point, which nobody sets, and which goes on while the machine sleeps. By it
     /// a run measures its waits, and a sender sees that it slept between the claim and the post.
     fn awake(&self) -> Duration;
+
+    /// Waits until `at`, by tokio's clock. Called by one at a time.
+    async fn sleep_until(&self, at: Instant) {
+        sleep_until(at).await;
+    }
 }
 
 /// Where rows come from and outcomes go back to. The conformance suite in `tests/` holds every
@@ -106,7 +113,7 @@ pub trait Outbox {
     /// Waits until rows may have come that an earlier claim did not see: someone says so, or it is
     /// time to look; by itself after about `poll`. Dropping the wait loses nothing.
     async fn woken(&self, poll: Duration) {
-        tokio::time::sleep(poll).await;
+        sleep(poll).await;
     }
 }
 

@@ -9,6 +9,7 @@
 //!   for.
 //! - [`read_at`]: pieces of a file from anywhere.
 //! - [`awake`], [`boot`]: a clock that goes on while the machine sleeps.
+//! - [`Alarm`]: a wait for a time.
 //! - [`Stops`]: how a run is told to end.
 //! - [`watchdog`], [`tell_service_manager`]: what started a service, and watches it.
 //! - [`Hidden`]: what is typed is not shown.
@@ -17,6 +18,7 @@
 //! - [`quoting`], [`withheld`]: how a command is typed here, and what only one system says of a file.
 //! - [`HAS_SCREEN`], [`locale`], [`host_name`], [`user`], [`refuse_dumps`]: who and where this process is.
 
+mod alarm;
 mod terms;
 #[cfg(unix)]
 mod unix;
@@ -30,6 +32,7 @@ use windows as system;
 use std::fs::File;
 use std::io;
 
+pub use alarm::Alarm;
 pub use system::*;
 pub use terms::*;
 

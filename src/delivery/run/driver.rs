@@ -36,19 +36,20 @@ pub async fn drive<O: Outbox, A: Api, C: Clock>(
     for line in &lines {
         driver.busy.push(Box::pin(porter(api, line, &events)));
     }
-    let mut alarm = pin!(tokio::time::sleep_until(epoch));
-    let (mut is_set_for, mut is_first) = (Duration::ZERO, true);
+    let mut alarm = pin!(clock.sleep_until(epoch));
+    let (mut is_set_for, mut is_first) = (Some(Duration::ZERO), true);
     poll_fn(|cx| {
         loop {
             // What has happened comes before what is due: an answer that comes as the grace ends is one.
             driver.listen(cx, &events);
             if events.borrow().is_empty() && !std::mem::take(&mut is_first) {
                 let Some(due) = engine.next_timeout() else { return Poll::Pending };
-                if due != is_set_for {
-                    is_set_for = due;
-                    alarm.as_mut().reset(epoch + due);
+                if is_set_for != Some(due) {
+                    is_set_for = Some(due);
+                    alarm.set(clock.sleep_until(epoch + due));
                 }
                 ready!(alarm.as_mut().poll(cx));
+                is_set_for = None;
             }
             let now = now();
             while let Some(event) = pop(&events) {

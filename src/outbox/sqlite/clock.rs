@@ -1,10 +1,11 @@
 //! Whether the wall clock was set ahead since rows were stamped by it: their age would be made up.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
 use super::error::{Trouble, json};
-use crate::delivery::{Clock, OutboxError, SystemClock};
+use crate::delivery::OutboxError;
 use crate::platform;
 
 /// Steps smaller than this are drift. Milliseconds.
@@ -26,8 +27,8 @@ impl Seen {
     fn now() -> Self {
         Self {
             boot: platform::boot(),
-            since_boot_ms: i64::try_from(SystemClock.awake().as_millis()).unwrap_or(i64::MAX),
-            wall_ms: SystemClock.now().as_millisecond(),
+            since_boot_ms: i64::try_from(platform::awake().as_millis()).unwrap_or(i64::MAX),
+            wall_ms: Timestamp::now().as_millisecond(),
             ahead_ms: 0,
         }
     }
