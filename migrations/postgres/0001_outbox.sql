@@ -357,7 +357,7 @@ CREATE TABLE mutirao.importing (
 );
 
 COMMENT ON TABLE mutirao.importing IS 'Imports of a batch take turns by its row here, and not by that in mutirao.batch, which workers write meanwhile';
-COMMENT ON COLUMN mutirao.importing.batch IS 'The lote';
+COMMENT ON COLUMN mutirao.importing.batch IS 'The lote; an empty one is the last turn of an import before its commit';
 
 -- What all workers know together, in one row: the next slot, throttle and pause, and the breaker. Times are
 -- the database's.

@@ -38,7 +38,7 @@ pub async fn put(
     let intake = sheet.open(Hashing::Sha256)?;
     let options = staging::merge_options(&sheet.reading, verify_first, work.answers);
     let taking = if sheet.reading.strict { Taking::IfAllAreValid } else { Taking::ForGood };
-    staging::take_in(sheet, intake, outbox, work, &options, taking, None).await
+    Ok(staging::take_in(sheet, intake, outbox, work, &options, taking, None).await?.0)
 }
 
 /// Notes it, so that an import of the same rows is asked about. Whose they are is known once something was

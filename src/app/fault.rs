@@ -125,6 +125,8 @@ pub enum Fault {
     NotAllValid { n_invalid: u64, file: PathBuf },
     #[error("{}", tr!("`%{file}` was changed meanwhile; nothing was sent", file = file))]
     Changed { file: String },
+    #[error("{}", tr!("batch `%{batch}` was halted meanwhile; nothing was sent", batch = batch))]
+    Halting { batch: String },
     #[error("{}", tr!("the batch is gone"))]
     BatchGone,
     #[error("{}", tr!("%{host} cannot be reached: %{why}", host = host, why = why))]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::work_folder::Lack;
+use crate::delivery::HaltReason;
 use crate::outbox::{Halted, MergeKind, Merged};
 use crate::registry::RegistryError;
 use crate::report::{XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
@@ -66,13 +67,24 @@ pub fn lack(lack: Lack) -> Cow<'static, str> {
     }
 }
 
-/// That its batch was stopped, and why.
-pub fn halted(halted: &Halted) -> Cow<'static, str> {
-    tr!(
-        "batch %{name} was halted: %{why}. It goes on with this import",
-        name = halted.lote,
-        why = text::halt_reason(&halted.reason)
-    )
+/// That its batch was stopped, why, and what of it goes on now: no more than this import is of.
+pub fn halted(halted: &[Halted], merged: &Merged) -> Vec<Cow<'static, str>> {
+    let n_beside = merged.n_beside;
+    let halts = halted.iter().filter(|halted| halted.reason != HaltReason::Held || 0 < n_beside);
+    let said = halts.map(|Halted { lote, reason, .. }| match n_beside {
+        0 => tr!(
+            "batch %{name} was halted: %{why}. It goes on with this import",
+            name = lote,
+            why = text::halt_reason(reason)
+        ),
+        n => tr!(
+            "batch %{name} was halted: %{why}. This import opens its own rows; %{n} other %{n|row of the batch stays|rows of the batch stay} halted",
+            name = lote,
+            why = text::halt_reason(reason),
+            n = n
+        ),
+    });
+    said.collect()
 }
 
 /// That it does not stand in the registry.

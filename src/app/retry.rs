@@ -32,6 +32,8 @@ pub struct Retried {
 /// Who opens what is pending.
 pub enum Opener {
     Worker,
+    /// Nobody, as long as the batch of this name is held.
+    Held(String),
     /// The import that goes on with the batch, as far as the outbox knows: how the file was read stands
     /// nowhere.
     Import(ImportAgain),
@@ -52,10 +54,17 @@ pub async fn retry(place: &Place, states: &[State]) -> Result<Retried, Fault> {
     let n_rows = outbox.retry(info.as_ref().map(|info| info.id), states, Timestamp::now()).await?;
     let results = write_again(outbox.reader(), place, info.as_ref()).await?;
     let is_sandbox = outbox.reader().host().await?.is_some_and(|host| host == SANDBOX);
+    let held = match &info {
+        Some(info) => outbox.reader().halts_of(&info.name).await?,
+        None => Vec::new(),
+    };
     outbox.close().await?;
-    let opener = match info.filter(|_| place.outbox.file().is_some()) {
-        Some(info) => Opener::Import(ImportAgain::of(place, info, is_sandbox)),
-        None => Opener::Worker,
+    let opener = match info {
+        Some(info) if place.outbox.file().is_some() => {
+            Opener::Import(ImportAgain::of(place, info, is_sandbox))
+        }
+        Some(info) if !held.is_empty() => Opener::Held(info.name),
+        _ => Opener::Worker,
     };
     Ok(Retried { n_rows, results, opener })
 }

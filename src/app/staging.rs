@@ -12,8 +12,8 @@ use super::sheet::{Sheet, column_names, name_of};
 use crate::delivery::identity::{Content, ContentKey};
 use crate::intake::{Encoding, Format, GuessedService, Intake, Row};
 use crate::outbox::{
-    AnyOutbox, AnyStaging, Counts, FirstPost, MergeOptions, Merged, NewRow, NewSource, Repeats, ResultsInfo,
-    Withdrawn,
+    AnyOutbox, AnyStaging, AnyUncommitted, Counts, FirstPost, MergeOptions, Merged, NewRow, NewSource,
+    Rehearsal, Repeats, ResultsInfo, Withdrawn,
 };
 use crate::settings::Reading;
 use crate::ticket::{Id, Parsed, Problem, RawTicket, in_words};
@@ -56,13 +56,13 @@ pub enum Taking<'a> {
     ForGood,
     /// So they are, unless any of them is invalid.
     IfAllAreValid,
-    /// So they are, if the file is still the one that a person was asked about; but no worker posts them
+    /// So they are, if the file is still the one that a person was asked about. `holds`: no worker posts them
     /// before [`AnyOutbox::release`].
-    AsAsked { sha256: &'a str },
+    AsAsked { sha256: &'a str, holds: bool },
 }
 
 /// Reads all rows of `intake`, which is `sheet` opened, into `outbox`: all of them, or (on a fault) none.
-/// `results`: those that will be written.
+/// `results`: those that will be written. Returns what became of them, and what they are by then.
 pub async fn take_in(
     sheet: &Sheet,
     intake: Intake,
@@ -71,7 +71,22 @@ pub async fn take_in(
     options: &MergeOptions<'_>,
     taking: Taking<'_>,
     results: Option<&ResultsInfo>,
-) -> Result<ReadIn, Fault> {
+) -> Result<(ReadIn, Counts), Fault> {
+    let (merge, read, counts) = merge(sheet, intake, outbox, work, options, taking, results).await?;
+    merge.commit().await?;
+    Ok((read, counts))
+}
+
+/// The same, but nobody sees it before it is committed.
+pub async fn merge<'a>(
+    sheet: &Sheet,
+    intake: Intake,
+    outbox: &'a mut AnyOutbox,
+    work: &Work,
+    options: &MergeOptions<'_>,
+    taking: Taking<'_>,
+    results: Option<&ResultsInfo>,
+) -> Result<(AnyUncommitted<'a>, ReadIn, Counts), Fault> {
     let (mut staging, read) = read_in(sheet, intake, outbox, work, results).await?;
     match taking {
         Taking::ForGood => {}
@@ -80,13 +95,16 @@ pub async fn take_in(
             let file = sheet.file.clone();
             return Err(Fault::NotAllValid { n_invalid: read.facts.n_invalid, file });
         }
-        Taking::AsAsked { sha256 } if sha256 == read.sha256 => staging.hold(),
-        Taking::AsAsked { .. } => return Err(Fault::Changed { file: name_of(&sheet.file) }),
+        Taking::AsAsked { sha256, .. } if sha256 != read.sha256 => {
+            return Err(Fault::Changed { file: name_of(&sheet.file) });
+        }
+        Taking::AsAsked { holds: true, .. } => staging.hold(),
+        Taking::AsAsked { holds: false, .. } => {}
     }
-    let merged = staging
-        .merge(&MergeOptions { sha256: &read.sha256, content: &read.facts.content.to_string(), ..*options })
-        .await?;
-    Ok(read.merged(merged))
+    let content = read.facts.content.to_string();
+    let (merge, Rehearsal { merged, counts }) =
+        staging.merge(&MergeOptions { sha256: &read.sha256, content: &content, ..*options }).await?;
+    Ok((merge, read.merged(merged), counts))
 }
 
 /// Tells what [`take_in`] would do, and what the rows of the file would be by then.

@@ -68,6 +68,8 @@ pub struct BatchContent {
     pub batch: String,
     /// Its latest import. Another one since, from a terminal or another page, has its own way and end.
     pub import: i64,
+    /// When: of the very same file it has the same number.
+    pub imported_at: Timestamp,
     /// What the cells of the rows come to.
     pub content: String,
     /// What the tickets come to that they are read as ([`ReadIn::tickets`]), in hexadecimal: settings,
@@ -92,13 +94,14 @@ pub struct Terms {
 pub async fn batch_content(
     outbox: &AnyOutbox,
     read: &ReadIn,
-    import: ImportId,
+    (import, imported_at): (ImportId, Timestamp),
     terms: &Terms,
 ) -> Result<Option<BatchContent>, Fault> {
     let info = outbox.reader().batch_info(&read.merged.batch_name).await?;
     Ok(info.and_then(|info| info.code).map(|code| BatchContent {
         batch: code.to_string(),
         import: import.0,
+        imported_at,
         content: read.content.to_string(),
         tickets: format!("{:032x}", read.tickets),
         terms: terms.clone(),
@@ -200,7 +203,7 @@ mod tests {
         let (binding, rate) = ("erp.example.com".to_owned(), "10/s".to_owned());
         let terms = Terms { binding, skip_if_open, verify_first, allow_repeats, rate };
         let [batch, content, tickets] = ["BBBBBBBB", "c", "t"].map(str::to_owned);
-        BatchContent { batch, import: 7, content, tickets, terms }
+        BatchContent { batch, import: 7, imported_at: Timestamp::UNIX_EPOCH, content, tickets, terms }
     }
 
     #[test]
@@ -233,6 +236,7 @@ mod tests {
             (Some(what()), 11, false),
             (other(&|what| what.batch = text()), 3, false),
             (other(&|what| what.import = 8), 3, false),
+            (other(&|what| what.imported_at = Timestamp::MAX), 3, false),
             (other(&|what| what.content = text()), 3, false),
             (other(&|what| what.tickets = text()), 3, false),
             (other(&|what| what.terms.binding = text()), 3, false),

@@ -136,6 +136,10 @@ impl From<Fault> for Failure {
                 );
             }
             Fault::Changed { .. } => (Exit::Usage, tr!("run the same command again")),
+            Fault::Halting { .. } => (
+                Exit::Usage,
+                tr!("run the same command again: it says why, and goes on with it if you say so"),
+            ),
             Fault::BatchGone => (Exit::Internal, tr!("look at the disk")),
             Fault::Unreachable { .. } => (
                 Exit::Unreachable,

@@ -15,7 +15,7 @@ use super::telling::Telling;
 use crate::app;
 use crate::app::address;
 use crate::app::batches::Wish;
-use crate::app::import::{Order, Staged, rehearse};
+use crate::app::import::{Order, Staged, Taken, rehearse};
 use crate::app::merged;
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::{Target, known_binding};
@@ -81,7 +81,9 @@ pub async fn import(
     let is_shared = database_url.is_some();
     let user = &sources.environment().user();
     let people = app::results::people(args.with_people);
-    let order = Order { sheet: &sheet, work: &work, target, verify_first, is_shared, user, people };
+    let holds_rest = args.sample.is_some();
+    let order =
+        Order { sheet: &sheet, work: &work, target, verify_first, is_shared, holds_rest, user, people };
     let mut staged = Staged::new(order, intake, sending.rate).await?;
     findings::tell(&staged.read.findings, screen);
     screen.notes(merged::lines(&staged.read.merged));
@@ -91,8 +93,8 @@ pub async fn import(
     let n_to_open = args.sample.map_or(n_left, |n| n.min(n_left));
     let plan = staged.plan(n_to_open, &policy);
     if n_left != 0 {
-        if let Some(halted) = &staged.halted {
-            screen.warn(merged::halted(halted));
+        for halted in merged::halted(&staged.halted, &staged.read.merged) {
+            screen.warn(halted);
         }
         if let Some(lack) = staged.reserve()? {
             screen.warn(merged::lack(lack));
@@ -103,18 +105,26 @@ pub async fn import(
         if !args.yes {
             asking.confirm(&staged, target, &plan, known_types.as_deref())?;
         }
-        asking.note(&mut staged)?;
     }
-    let (taken_in, since) = staged.take_in().await?;
-    if let Some(Err(declined)) = since.map(|earlier| asking.again(&earlier)) {
-        taken_in.withdraw().await?;
-        return Err(declined);
+    let mut taken_in = loop {
+        if n_left != 0 {
+            asking.note(&mut staged)?;
+        }
+        match staged.take_in(|| false).await? {
+            Taken::In(taken_in) => break *taken_in,
+            Taken::Asks(again, earlier) => {
+                asking.again(&earlier)?;
+                staged = *again;
+            }
+            Taken::Stopped => return Ok(Exit::Interrupted),
+        }
+    };
+    if n_left != 0 && args.sample.is_none() {
+        taken_in.release().await?;
     }
-    let run = if n_left == 0 {
-        taken_in.let_go().await?;
-        None
-    } else {
-        Some(opening::open(&taken_in, target, &policy, &plan, args.sample, screen, telling).await?)
+    let run = match n_left {
+        0 => None,
+        _ => Some(opening::open(&taken_in, target, &policy, &plan, args.sample, screen, telling).await?),
     };
     let named = database_url.and_then(|url| address::at(&url).ok());
     let imported = Imported {

@@ -37,9 +37,6 @@ pub async fn open(
     screen: &Screen,
     telling: &Telling<'_>,
 ) -> Result<Run, Failure> {
-    if sample.is_none() {
-        taken_in.release().await?;
-    }
     let worker = taken_in.worker(policy).await?;
     let signals = Signals::listen()?;
     let control = Control { stop: signals.stop.clone(), ..Control::default() };

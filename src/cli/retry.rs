@@ -27,6 +27,11 @@ pub async fn retry(place: &Place, states: &[RetryState], screen: &Screen) -> Res
                 "hint: `%{import}`, with the flags that it was imported with, opens them",
                 import = import_again(again)
             ),
+            Opener::Held(lote) => tr!(
+                "hint: `%{lote}` stays held, for rows that nobody was asked about: `%{resume}` lets workers open all of it",
+                lote = lote,
+                resume = Typed::now().other(&["resume", lote])
+            ),
             Opener::Worker => {
                 tr!("hint: `%{worker}` opens them", worker = Typed::now().other(&["worker"]))
             }

@@ -144,7 +144,7 @@ pub(super) fn halted_in_log(batch: &Halted, led: Led<'_>) -> String {
 
 /// A lote that waits for a person, and what lets it go on.
 pub(super) fn halted(batch: &Halted, led: Led<'_>) -> String {
-    let Halted { lote, reason, n_waiting } = batch;
+    let Halted { lote, reason, n_waiting, .. } = batch;
     let resume = Typed::now().at(led, "resume", Some(lote), &[]);
     tr!(
         "`%{lote}` is halted, %{n} %{n|row waits|rows wait}: %{reason}; `%{resume}` lets it go on",

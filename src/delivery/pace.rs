@@ -23,7 +23,8 @@ use super::{RETRY_AFTER_MAX, Rate, ThrottleCause, ThrottleReason};
 
 /// How late a slot may be taken without moving its successors: half of it, so that two never go together; of
 /// a shorter one this long, and no longer than the slot. What goes in a second has its slots in that second
-/// and so long before it. So where that is no more than a slot, no second sees more than the rate and one.
+/// and so long before it. So where that is no more than a slot, no second sees more than the rate and one; of
+/// slots shorter than [`LATE_ALWAYS`] (more than 500/s) it sees as many more as go into that.
 ///
 /// Source: a wake-up is some milliseconds late now and then, which moved the grid of 200/s by 100 ms a minute
 /// where half a slot was the bound; on a busy machine eleven times as much as with this one.

@@ -13,6 +13,9 @@ use crate::delivery::{Halt, HaltReason, PauseReason, ThrottleReason};
 /// Of a lote whose import waits for an answer.
 pub(super) const HELD: &str = r#"{"code":"held"}"#;
 
+/// What is added to the cause of a halt that comes to such a lote: once it is over, the lote is held again.
+pub(super) const AND_HELD: &str = r#"{"held":true}"#;
+
 /// `as_stored` is a text as the outbox can hold it.
 pub(super) fn of_halt(halt: &Halt, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
     written(halt, as_stored)
@@ -92,6 +95,9 @@ mod tests {
             assert_eq!(halt(Some(&cause), String::new()), HaltReason::Halted(known), "{cause}");
         }
         assert_eq!(halt(Some(HELD), String::new()), HaltReason::Held);
+        let halted = of_halt(&Halt::DiskFull, verbatim).expect("it has a code");
+        let both = format!("{},{}", halted.trim_end_matches('}'), &AND_HELD[1..]);
+        assert_eq!(halt(Some(&both), String::new()), HaltReason::Halted(Halt::DiskFull), "{both}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(super) struct Filter {
     pub(super) import: Option<i64>,
     /// The last place (`outbox.record`) to post from.
     pub(super) last_record: Option<i64>,
+    /// Its rows are posted though their batch is halted: a person asked for them, and knows.
+    pub(super) is_past_halts: bool,
 }
 
 impl Filter {
@@ -18,7 +20,7 @@ impl Filter {
             Scope::Batch(batch) => (Some(batch.0), None),
             Scope::Import { batch, import } => (Some(batch.0), Some(import.0)),
         };
-        Self { batch, import, last_record: None }
+        Self { batch, import, last_record: None, is_past_halts: false }
     }
 
     /// The rows of a scope, only to be looked up.

@@ -1,6 +1,5 @@
 //! What an import says to an outbox, and what it hears back.
 
-use crate::delivery::RowId;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
@@ -113,10 +112,11 @@ pub struct Merged {
     pub batch: BatchId,
     pub batch_name: String,
     pub import: ImportId,
+    /// When; a file that comes again as it was is the same import, of another time.
+    pub at: Timestamp,
     pub counts: MergeCounts,
-    /// Rows that may be opened by this import alone, if it holds them: who declines withdraws these, and none
-    /// that was to be opened before.
-    pub added: Vec<RowId>,
+    /// Rows that are not of the file, and wait behind a halt of its batch: whoever lifts it sets them free too.
+    pub n_beside: u64,
 }
 
 impl Merged {
@@ -181,11 +181,11 @@ impl MergeCounts {
     }
 }
 
-/// What an import would do.
+/// What an import does, or would.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rehearsal {
     pub merged: Merged,
-    /// Of the rows of the file, as they would be.
+    /// Of the rows of the file, before any of them is opened.
     pub counts: Counts,
 }
 

@@ -29,7 +29,8 @@ mod warnings;
 mod which;
 
 pub use any::{
-    Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox, Terms,
+    Address, AnyOutbox, AnyReader, AnyStaging, AnyUncommitted, AnyWorker, LEASE, OpenFault, Ping,
+    ReadOnlyOutbox, Terms,
 };
 pub use batches::*;
 pub use commands::{BindError, Cancelled, Resolution, ResolveError, Word};

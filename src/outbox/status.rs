@@ -85,6 +85,8 @@ pub struct Crew {
     pub is_breaker_closed: bool,
 }
 
+pub(super) type StoredHalt = (String, i64, String, String, Option<String>, i64);
+
 /// A batch of which nothing is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Halted {
@@ -92,11 +94,27 @@ pub struct Halted {
     pub reason: HaltReason,
     /// Rows that would be posted if it were not.
     pub n_waiting: u64,
+    pub id: HaltId,
+}
+
+/// One halt of a batch, and no later one: who lifts a halt names the one that was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HaltId {
+    pub(super) batch: i64,
+    /// When it was put there, as its outbox writes a time.
+    pub(super) at: String,
 }
 
 impl Halted {
-    /// Of its columns: the words of the reason, its cause, and how many rows wait.
-    pub(super) fn stored((lote, words, cause, n): (String, String, Option<String>, i64)) -> Self {
-        Self { lote, reason: causes::halt(cause.as_deref(), words), n_waiting: count(n) }
+    /// Whether somebody is to hear of it who heard of `told`. That an import holds its batch is no news.
+    pub fn is_news(&self, told: &[Self]) -> bool {
+        self.reason != HaltReason::Held && told.iter().all(|told| told.id != self.id)
+    }
+
+    /// Of its columns: the batch, since when it is halted, the words of the reason, its cause, and how many
+    /// rows wait.
+    pub(super) fn stored((lote, batch, at, words, cause, n): StoredHalt) -> Self {
+        let reason = causes::halt(cause.as_deref(), words);
+        Self { lote, reason, n_waiting: count(n), id: HaltId { batch, at } }
     }
 }

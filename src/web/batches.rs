@@ -154,7 +154,7 @@ fn reason<'a>(role: Role, why: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
 }
 
 fn halt(halted: &Halted, role: Role) -> Markup {
-    let Halted { lote, reason, n_waiting } = halted;
+    let Halted { lote, reason, n_waiting, .. } = halted;
     let why = tr!(
         "`%{lote}` is halted, %{n} %{n|row waits|rows wait}: %{reason}",
         lote = shown(lote),

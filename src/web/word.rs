@@ -49,7 +49,7 @@ pub fn retried(Retried { n_rows, results, opener }: &Retried) -> Markup {
         (became(&tr!("%{n} %{n|row is|rows are} pending again; each that was ever sent is looked up first", n = *n_rows)))
         @if 0 < *n_rows {
             p { (match opener {
-                Opener::Import(_) => tr!("They are opened once the same spreadsheet is brought again."),
+                Opener::Import(_) | Opener::Held(_) => tr!("They are opened once the same spreadsheet is brought again."),
                 Opener::Worker => tr!("A worker opens them."),
             }) }
         }

@@ -19,7 +19,7 @@ use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stag
 use super::door::Visitor;
 use crate::app::batches::{self, Answer, Earlier, Wish};
 use crate::app::fault::Fault;
-use crate::app::import::{self, Plan, Ran, Staged, TakenIn};
+use crate::app::import::{self, Plan, Ran, Staged, Taken, TakenIn};
 use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
@@ -199,7 +199,8 @@ impl Worker<'_> {
         let verify_first = sending.verify_first;
         let people = results::people(false);
         let (sheet, work) = (&sheet, &work);
-        let of = import::Order { sheet, work, target: &target, verify_first, is_shared, user, people };
+        let (target, holds_rest) = (&target, false);
+        let of = import::Order { sheet, work, target, verify_first, is_shared, holds_rest, user, people };
         let mut staged = self.unless_stopped(Staged::new(of, intake, sending.rate)).await?;
         self.tell(|| {
             staged.read.findings.lines().into_iter().chain(merged::lines(&staged.read.merged)).collect()
@@ -216,7 +217,7 @@ impl Worker<'_> {
         let agreed = match &order.agreed {
             // What was halted since, a person is to see.
             Some(agreed)
-                if staged.halted.is_none() && agreed.covers(staged.met(&terms).await?.as_ref(), n_left) =>
+                if !staged.is_halted() && agreed.covers(staged.met(&terms).await?.as_ref(), n_left) =>
             {
                 Some(agreed)
             }
@@ -228,8 +229,8 @@ impl Worker<'_> {
             self.keep(Some(what), n_left);
         }
         if n_left != 0 {
-            if let Some(halted) = &staged.halted {
-                self.warn(|| merged::halted(halted));
+            for halted in self.speak(|| merged::halted(&staged.halted, &staged.read.merged)) {
+                self.warn(|| halted);
             }
             if let Some(lack) = staged.reserve()? {
                 self.warn(|| merged::lack(lack));
@@ -262,45 +263,34 @@ impl Worker<'_> {
             let known_types = known_types.as_deref();
             let tickets = Tickets { n_tickets: n_left, n_service_orders, types, known_types };
             if !is_agreed {
-                self.confirm(&target, &tickets, &staged.plan(n_left, &policy)).await?;
+                self.confirm(target, &tickets, &staged.plan(n_left, &policy)).await?;
             }
-            loop {
-                match staged.note() {
-                    Ok(None) => break,
-                    Ok(Some(earlier)) => self.again(&earlier).await?,
-                    // It blocks nothing.
-                    Err(error) => {
-                        self.warn(|| merged::unremembered(&error));
-                        break;
-                    }
+        }
+        let mut taken_in = loop {
+            if n_left != 0 {
+                self.note(&mut staged).await?;
+            }
+            self.site.desk.stands(Stage::Busy);
+            self.unless_stopped(async { Ok(()) }).await?;
+            // A person stops it until other workers may open its rows. Where the program ends they may: it was
+            // agreed to.
+            match staged.take_in(|| order.stop.is_cancelled()).await? {
+                Taken::In(taken_in) => break *taken_in,
+                Taken::Asks(again, earlier) => {
+                    staged = *again;
+                    self.again(&earlier).await?;
                 }
+                Taken::Stopped => return Err(Broken::Declined),
             }
-        }
-        self.site.desk.stands(Stage::Busy);
-        self.unless_stopped(async { Ok(()) }).await?;
-        let (mut taken_in, since) = staged.take_in().await?;
-        if let Some(earlier) = since
-            && let Err(declined) = self.again(&earlier).await
-        {
-            taken_in.withdraw().await?;
-            return Err(declined);
-        }
+        };
         if n_left != 0 {
-            let (read, import) = (&taken_in.read, taken_in.read.merged.import);
+            let (read, merged) = (&taken_in.read, &taken_in.read.merged);
+            let import = (merged.import, merged.at);
             let what = unfinished::batch_content(taken_in.outbox(), read, import, &terms).await?;
             self.keep(what, n_left);
         }
-        // By a person, while the sheet was taken in, before other workers may open its rows. Where the
-        // program ends they may: it was agreed to.
-        if is_shared && order.stop.is_cancelled() {
-            taken_in.withdraw().await?;
-            return Err(Broken::Declined);
-        }
         let ending = match n_left {
-            0 => {
-                taken_in.let_go().await?;
-                None
-            }
+            0 => None,
             _ => {
                 taken_in.release().await?;
                 Some(self.open(&taken_in, &policy, target.is_sandbox()).await?)
@@ -455,6 +445,21 @@ impl Worker<'_> {
         sheet.reading.hidden = Some(hidden);
         self.said.push(("hidden", said.to_owned()));
         Ok(())
+    }
+
+    /// Notes in the registry that the rows are to be opened, and asks about what stands there since.
+    async fn note(&mut self, staged: &mut Staged<'_>) -> Result<(), Broken> {
+        loop {
+            match staged.note() {
+                Ok(None) => return Ok(()),
+                Ok(Some(earlier)) => self.again(&earlier).await?,
+                // It blocks nothing.
+                Err(error) => {
+                    self.warn(|| merged::unremembered(&error));
+                    return Ok(());
+                }
+            }
+        }
     }
 
     async fn again(&mut self, earlier: &Entry) -> Result<(), Broken> {

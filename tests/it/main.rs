@@ -15,6 +15,7 @@ mod exhaustive;
 mod failures;
 mod find_service;
 mod fuzz;
+mod holds;
 mod hostile;
 mod hubsoft;
 mod import;

@@ -2,6 +2,7 @@
 
 mod browser;
 mod going_on;
+mod holds;
 mod rows;
 mod users;
 

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::work::{Work, identity};
 use crate::delivery::OutboxError;
-use crate::outbox::AnyReader;
+use crate::delivery::code::BatchCode;
+use crate::outbox::{AnyReader, AnyUncommitted, MergeError};
 use crate::registry::{Entry, Noted, REMEMBERED_FOR, Registry, RegistryError};
 
 /// What was imported before of the same rows.
@@ -40,7 +41,8 @@ impl Recognition {
     pub async fn before(&mut self, shared: Option<AnyReader<'_>>) -> Result<Earlier, OutboxError> {
         let (mut found, error) = self.registry.find(&self.entry.host, &self.entry.content, self.entry.at);
         if let Some(reader) = shared {
-            found.extend(self.imports_of(reader).await?);
+            let imports = reader.imports_of(&self.entry.content, self.remembered_since()).await?;
+            found.extend(self.entries(imports));
         }
         // It was asked about when it came in, and goes on.
         if found.iter().any(|entry| entry.batch == self.entry.batch) {
@@ -51,8 +53,9 @@ impl Recognition {
     }
 
     /// What somebody put into the same outbox since.
-    pub async fn since(&mut self, shared: AnyReader<'_>) -> Result<Option<Entry>, OutboxError> {
-        let found = self.imports_of(shared).await?;
+    pub async fn since(&mut self, merge: &mut AnyUncommitted<'_>) -> Result<Option<Entry>, MergeError> {
+        let found = merge.imports_of(&self.entry.content, self.remembered_since()).await?;
+        let found = self.entries(found);
         Ok(self.untold(found))
     }
 
@@ -79,15 +82,17 @@ impl Recognition {
         }
     }
 
-    async fn imports_of(&self, reader: AnyReader<'_>) -> Result<Vec<Entry>, OutboxError> {
-        let since = self.entry.at.checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
-        let imports = reader.imports_of(&self.entry.content, since).await?.into_iter();
-        Ok(imports
-            .map(|(name, code, at)| {
-                let folder = format!("into batch `{name}` of this outbox");
-                Entry { at, batch: identity(code, &name), folder, ..self.entry.clone() }
-            })
-            .collect())
+    fn remembered_since(&self) -> Timestamp {
+        self.entry.at.checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Of imports into the same outbox.
+    fn entries(&self, imports: Vec<(String, Option<BatchCode>, Timestamp)>) -> Vec<Entry> {
+        let imports = imports.into_iter().map(|(name, code, at)| {
+            let folder = format!("into batch `{name}` of this outbox");
+            Entry { at, batch: identity(code, &name), folder, ..self.entry.clone() }
+        });
+        imports.collect()
     }
 
     /// The latest of `found` that is to be asked about. Who is asked knows of all of them from then on; who

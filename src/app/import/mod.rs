@@ -13,7 +13,7 @@ mod taken_in;
 pub use order::Order;
 pub use plan::Plan;
 pub use rehearse::rehearse;
-pub use staged::Staged;
+pub use staged::{Staged, Taken};
 pub use taken_in::{Outcome, Ran, TakenIn};
 
 #[cfg(test)]

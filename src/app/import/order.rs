@@ -14,6 +14,8 @@ pub struct Order<'a> {
     /// Workers share the outbox: nothing is taken in before a person was asked. They would open it, and what
     /// was declined would stay. A file is nobody else's, and is merged at once.
     pub is_shared: bool,
+    /// What its run leaves waits for another word of a person (`--sample`).
+    pub holds_rest: bool,
     /// Who runs it.
     pub user: &'a str,
     /// What its report tells of people.

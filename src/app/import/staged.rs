@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::order::Order;
 use super::plan::Plan;
-use super::taken_in::{TakenIn, withdraw};
+use super::taken_in::TakenIn;
 use crate::app::batches::{Earlier, Recognition};
 use crate::app::deliver::{self, Calm, ticket_types};
 use crate::app::fault::Fault;
@@ -12,10 +14,10 @@ use crate::app::staging::{self, ReadIn, Taking};
 use crate::app::target::refuse_other_host;
 use crate::app::unfinished::{self, BatchContent, Terms};
 use crate::app::work_folder::{self, Lack, Reserve};
-use crate::delivery::{HaltReason, Policy, Rate};
+use crate::delivery::{Policy, Rate};
 use crate::hubsoft;
 use crate::intake::{Hashing, Intake};
-use crate::outbox::{AnyOutbox, Counts, Halted, ImportId, MergeOptions, ResultsInfo};
+use crate::outbox::{AnyOutbox, Counts, Halted, ImportId, MergeOptions, Merged, ResultsInfo};
 use crate::platform;
 use crate::registry::{Entry, Registry, RegistryError};
 use crate::report::{Latency, Run};
@@ -32,9 +34,9 @@ pub struct Staged<'a> {
     /// Of the rows of the file.
     pub counts: Counts,
     /// The latest import of its batch before this one.
-    last_import: Option<ImportId>,
-    /// Its batch was halted, and goes on once this is released: who is asked is to know why.
-    pub halted: Option<Halted>,
+    last_import: Option<(ImportId, Timestamp)>,
+    /// What keeps its batch back: who is asked is to know why.
+    pub halted: Vec<Halted>,
     recognition: Option<Recognition>,
     reserve: Option<Reserve>,
     calm: Calm,
@@ -57,9 +59,6 @@ impl<'a> Staged<'a> {
         }
         target.keep_books(&work.folder)?;
         let last_import = outbox.reader().last_import(&work.batch).await?;
-        let halted = outbox.reader().halted().await?.into_iter();
-        let halted = halted.filter(|batch| batch.reason != HaltReason::Held);
-        let halted = halted.into_iter().find(|batch| batch.lote == work.batch);
         let folder = platform::canonical(&work.folder).unwrap_or_else(|_| work.folder.clone());
         let results = ResultsInfo { folder, excel_safe: sheet.reading.excel_safe };
         let n_columns = intake.headers().len();
@@ -67,11 +66,9 @@ impl<'a> Staged<'a> {
             staging::rehearse(sheet, intake, &mut outbox, work, &options).await?
         } else {
             let taking = Taking::ForGood;
-            let read =
-                staging::take_in(sheet, intake, &mut outbox, work, &options, taking, Some(&results)).await?;
-            let counts = outbox.reader().counts(read.merged.scope()).await?;
-            (read, counts)
+            staging::take_in(sheet, intake, &mut outbox, work, &options, taking, Some(&results)).await?
         };
+        let halted = outbox.reader().halts_of(&read.merged.batch_name).await?;
         Ok(Self {
             order,
             outbox,
@@ -101,6 +98,11 @@ impl<'a> Staged<'a> {
         }
     }
 
+    /// Whether its batch was halted for something that a person should see.
+    pub fn is_halted(&self) -> bool {
+        self.halted.iter().any(|halted| halted.is_news(&[]))
+    }
+
     /// How a run of it goes.
     pub fn policy(&self, sending: &Sending, stopping: &Stopping) -> Policy {
         let guards = deliver::limits(stopping, self.read.merged.counts.n_rows);
@@ -119,7 +121,8 @@ impl<'a> Staged<'a> {
         if self.order.is_shared {
             return Ok(None);
         }
-        unfinished::batch_content(&self.outbox, &self.read, self.read.merged.import, terms).await
+        let Merged { import, at, .. } = self.read.merged;
+        unfinished::batch_content(&self.outbox, &self.read, (import, at), terms).await
     }
 
     /// What a run of so many of its rows is to do.
@@ -168,48 +171,88 @@ impl<'a> Staged<'a> {
         self.recognition.as_mut().map_or(Ok(None), Recognition::note)
     }
 
-    /// Takes the rows in for good, of which no worker knows before they are released. What somebody else took
-    /// in meanwhile of the same rows is to be asked about; who declines withdraws it.
-    pub async fn take_in(mut self) -> Result<(TakenIn<'a>, Option<Entry>), Fault> {
-        let (mut since, mut before) = (None, self.counts);
+    /// Takes the rows in for good. What was seen to by nobody until then ends it before anybody else sees a
+    /// row: that somebody else took in the same rows is to be asked about, and then it is to be called again.
+    pub async fn take_in(mut self, is_stopped: impl FnOnce() -> bool) -> Result<Taken<'a>, Fault> {
         if self.order.is_shared {
-            let taken = self.take_in_shared().await;
-            if let (Err(_), Some(recognition)) = (&taken, &self.recognition) {
+            let shared = self.take_in_shared(is_stopped).await;
+            if let (Err(_) | Ok(Some(_)), Some(recognition)) = (&shared, &self.recognition) {
                 recognition.forget();
             }
-            since = taken?;
-            before = self.outbox.reader().counts(self.read.merged.scope()).await?;
+            match shared? {
+                None => {}
+                Some(Objection::Since(earlier)) => return Ok(Taken::Asks(Box::new(self), earlier)),
+                Some(Objection::Stopped) => return Ok(Taken::Stopped),
+            }
         }
         // All of the file went through the log; nothing of it waits there when the disk fills up later.
         self.outbox.tidy().await;
-        let taken_in = TakenIn {
+        Ok(Taken::In(Box::new(TakenIn {
             order: self.order,
             outbox: self.outbox,
             read: self.read,
             opened_before: self.counts.opened,
-            before,
+            before: self.counts,
+            halted: self.halted,
+            is_past_halts: false,
             recognition: self.recognition,
             reserve: self.reserve,
             calm: self.calm,
-        };
-        Ok((taken_in, since))
+        })))
     }
 
-    async fn take_in_shared(&mut self) -> Result<Option<Entry>, Fault> {
-        let Order { sheet, work, .. } = self.order;
-        let sha256 = self.read.sha256.clone();
-        let taking =
-            if self.is_refused() { Taking::IfAllAreValid } else { Taking::AsAsked { sha256: &sha256 } };
+    /// Commits, unless there is an objection.
+    async fn take_in_shared(
+        &mut self,
+        is_stopped: impl FnOnce() -> bool,
+    ) -> Result<Option<Objection>, Fault> {
+        let Order { sheet, work, holds_rest, .. } = self.order;
+        if self.is_refused() {
+            return Err(Fault::NotAllValid { n_invalid: self.counts.invalid, file: sheet.file.clone() });
+        }
+        let (sha256, n_left) = (self.read.sha256.clone(), self.n_left());
+        let taking = Taking::AsAsked { sha256: &sha256, holds: holds_rest && n_left != 0 };
         let intake = sheet.open(Hashing::Sha256)?;
         let (options, results) = (&self.options, Some(&self.results));
-        self.read = staging::take_in(sheet, intake, &mut self.outbox, work, options, taking, results).await?;
-        let Some(recognition) = &mut self.recognition else { return Ok(None) };
-        match recognition.since(self.outbox.reader()).await {
-            Ok(since) => Ok(since),
-            Err(error) => {
-                withdraw(&self.outbox, &self.read.merged).await?;
-                Err(error.into())
+        let (mut merge, read, counts) =
+            staging::merge(sheet, intake, &mut self.outbox, work, options, taking, results).await?;
+        let (recognition, told) = (&mut self.recognition, &self.halted);
+        let objection = async {
+            if let Some(recognition) = recognition
+                && let Some(earlier) = recognition.since(&mut merge).await?
+            {
+                return Ok(Some(Objection::Since(earlier)));
+            }
+            let halted = merge.halts_of(&read.merged.batch_name).await?;
+            if n_left != 0 && halted.iter().any(|halted| halted.is_news(told)) {
+                return Err(Fault::Halting { batch: read.merged.batch_name.clone() });
+            }
+            // As late as can be: what is committed may be sent.
+            Ok(is_stopped().then_some(Objection::Stopped))
+        };
+        match objection.await {
+            Ok(None) => merge.commit().await?,
+            objection => {
+                merge.undo().await?;
+                return objection;
             }
         }
+        (self.read, self.counts) = (read, counts);
+        Ok(None)
     }
+}
+
+/// What came of taking rows in.
+pub enum Taken<'a> {
+    In(Box<TakenIn<'a>>),
+    /// Nothing was taken in: somebody else took in the same rows since.
+    Asks(Box<Staged<'a>>, Entry),
+    /// Nothing was taken in.
+    Stopped,
+}
+
+/// Why rows are not taken in.
+enum Objection {
+    Since(Entry),
+    Stopped,
 }

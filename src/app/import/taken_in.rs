@@ -16,7 +16,7 @@ use crate::app::staging::ReadIn;
 use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
 use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
-use crate::outbox::{AnyOutbox, AnyWorker, BatchInfo, Counts, Halted, LEASE, Merged, Reasons, Terms};
+use crate::outbox::{AnyOutbox, AnyWorker, BatchInfo, Counts, Halted, LEASE, Reasons, Terms};
 use crate::report::{self, Run, SUMMARY, Summary};
 
 pub struct TakenIn<'a> {
@@ -28,6 +28,9 @@ pub struct TakenIn<'a> {
     /// Rows of the file, once it was merged, before any of them is opened. Another import of the batch has
     /// them since, if they are fewer later.
     pub before: Counts,
+    /// What a person was told of that kept its batch back.
+    pub(super) halted: Vec<Halted>,
+    pub(super) is_past_halts: bool,
     pub(super) recognition: Option<Recognition>,
     /// Given back at the end of the run, before its results are written.
     pub(super) reserve: Option<Reserve>,
@@ -65,25 +68,16 @@ impl TakenIn<'_> {
         &self.outbox
     }
 
-    /// Takes back what it added to the batch: nothing of that is opened. What was to be opened before may be.
-    pub async fn withdraw(self) -> Result<(), Fault> {
-        let withdrawn = withdraw(&self.outbox, &self.read.merged).await;
-        if let Some(recognition) = &self.recognition {
-            recognition.forget();
-        }
-        withdrawn
-    }
-
-    /// Where none of its rows is left to be opened: lets the others of its batch go that it held itself. What
-    /// was halted stays so, since nobody was asked about that.
-    pub async fn let_go(&self) -> Result<(), Fault> {
-        let merged = &self.read.merged;
-        Ok(self.outbox.take_back(merged.batch, &[], Timestamp::now()).await?)
-    }
-
-    /// Lets workers open the rows.
-    pub async fn release(&self) -> Result<(), Fault> {
-        Ok(self.outbox.release(self.read.merged.batch).await?)
+    /// Lets workers open the rows. Where what keeps them back keeps back others too, of which nobody was
+    /// asked, that stays, and its own run alone opens them.
+    pub async fn release(&mut self) -> Result<(), Fault> {
+        let (outbox, merged) = (&self.outbox, &self.read.merged);
+        let told: Vec<_> = self.halted.iter().map(|halted| halted.id.clone()).collect();
+        outbox.release(merged.batch, merged.import, &told).await?;
+        let left = outbox.reader().halts_of(&merged.batch_name).await?;
+        // Whatever halted it this moment is known to nobody.
+        self.is_past_halts = !left.iter().any(|halted| halted.is_news(&self.halted));
+        Ok(())
     }
 
     /// The worker that delivers its rows. Results of an earlier run are not there any more.
@@ -107,6 +101,7 @@ impl TakenIn<'_> {
         let (merged, target) = (&self.read.merged, self.order.target);
         let queue = match sample {
             Some(n) => worker.sample(merged.scope(), n).await?,
+            None if self.is_past_halts => worker.past_halts(merged.scope()),
             None => worker.queue(merged.scope()),
         };
         let mut ending = deliver::deliver(&worker, &queue, target, policy, control, watch).await?;
@@ -194,9 +189,4 @@ impl TakenIn<'_> {
     pub async fn close(self) -> Result<(), Fault> {
         Ok(self.outbox.close().await?)
     }
-}
-
-/// Withdraws what was taken in and declined, and nothing that was to be opened before.
-pub(super) async fn withdraw(outbox: &AnyOutbox, merged: &Merged) -> Result<(), Fault> {
-    Ok(outbox.take_back(merged.batch, &merged.added, Timestamp::now()).await?)
 }

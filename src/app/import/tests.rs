@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Order, Ran, Staged};
+use super::{Order, Ran, Staged, Taken};
 use crate::app::batches::{Answer, Answers, Doubt, Wish};
 use crate::app::fault::Fault;
 use crate::app::sheet::Sheet;
@@ -47,6 +47,7 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
         target: &target,
         verify_first: false,
         is_shared: false,
+        holds_rest: false,
         user: "",
         people: Default::default(),
     };
@@ -55,8 +56,9 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
     assert!(staged.bind().await.unwrap().is_some());
 
     let policy = staged.policy(&sending, &settings.stopping);
-    let (mut taken_in, since) = staged.take_in().await.unwrap();
-    assert_eq!(since, None);
+    let Taken::In(mut taken_in) = staged.take_in(|| false).await.unwrap() else {
+        panic!("it is nobody else's")
+    };
     taken_in.release().await.unwrap();
     let worker = taken_in.worker(&policy).await.unwrap();
     let ending = taken_in.deliver(worker, None, &policy, Control::default(), &()).await.unwrap();

@@ -34,10 +34,10 @@ pub use worker::{AnyWorker, LEASE, Terms};
 
 use super::sqlite::{self, Going, SqliteOutbox};
 use super::{
-    BatchId, BindError, Cancelled, MergeError, MergeOptions, Merged, NewRow, NewSource, PgOutbox, Rehearsal,
-    ResolveError, Word, postgres,
+    BatchId, BindError, Cancelled, HaltId, Halted, ImportId, MergeError, MergeOptions, NewRow, NewSource,
+    PgOutbox, Rehearsal, ResolveError, Word, postgres,
 };
-use crate::delivery::RowId;
+use crate::delivery::code::BatchCode;
 use crate::delivery::{Halt, OutboxError, State};
 use crate::platform;
 
@@ -51,6 +51,12 @@ pub enum AnyOutbox {
 pub enum AnyStaging<'a> {
     Sqlite(sqlite::Staging<'a>),
     Postgres(postgres::Staging),
+}
+
+/// A merge that nobody sees yet. Dropped: nothing happened.
+pub enum AnyUncommitted<'a> {
+    Sqlite(sqlite::Uncommitted<'a>),
+    Postgres(postgres::Uncommitted),
 }
 
 impl AnyOutbox {
@@ -104,18 +110,15 @@ impl AnyOutbox {
         each_explained!(self, outbox => outbox.bind_host(host).await)
     }
 
-    /// Lets workers post the rows of a batch that was halted, or that its import held back.
-    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        each_explained!(self, outbox => outbox.release(batch).await)
-    }
-
-    /// Withdraws `rows` of a batch, as far as they were certainly not sent, and lets the others go that its
-    /// import held. What was halted stays so.
-    pub async fn take_back(&self, batch: BatchId, rows: &[RowId], now: Timestamp) -> Result<(), OutboxError> {
-        match self {
-            Self::Sqlite(_) => Ok(()), // It holds nothing back: nobody else delivers from it.
-            Self::Postgres(outbox) => outbox.take_back(batch, rows, now).await,
-        }
+    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold, but
+    /// none that keeps back rows of others.
+    pub async fn release(
+        &self,
+        batch: BatchId,
+        import: ImportId,
+        told: &[HaltId],
+    ) -> Result<(), OutboxError> {
+        each_explained!(self, outbox => outbox.release(batch, import, told).await)
     }
 
     /// Workers may post the rows of `lote` again. Returns whether it was halted.
@@ -185,8 +188,9 @@ impl AnyOutbox {
     }
 }
 
-impl AnyStaging<'_> {
-    /// Lets nobody else post the rows before [`AnyOutbox::release`].
+impl<'a> AnyStaging<'a> {
+    /// Lets nobody else post the rows before [`AnyOutbox::release`], if no halt does so already. Of a file
+    /// nobody else does.
     pub fn hold(&mut self) {
         match self {
             Self::Sqlite(_) => {}
@@ -199,11 +203,20 @@ impl AnyStaging<'_> {
         each!(self, staging => staging.push(rows).await)
     }
 
-    /// Makes rows of the lines, and commits.
-    pub async fn merge(self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+    /// Makes rows of the lines, which nobody sees before they are committed.
+    pub async fn merge(
+        self,
+        options: &MergeOptions<'_>,
+    ) -> Result<(AnyUncommitted<'a>, Rehearsal), MergeError> {
         Ok(match self {
-            Self::Sqlite(staging) => staging.merge(options).await?,
-            Self::Postgres(staging) => staging.merge(options).await?,
+            Self::Sqlite(staging) => {
+                let (merge, rehearsal) = staging.merge(options).await?;
+                (AnyUncommitted::Sqlite(merge), rehearsal)
+            }
+            Self::Postgres(staging) => {
+                let (merge, rehearsal) = staging.merge(options).await?;
+                (AnyUncommitted::Postgres(merge), rehearsal)
+            }
         })
     }
 
@@ -213,5 +226,39 @@ impl AnyStaging<'_> {
             Self::Sqlite(staging) => staging.rehearse(options).await?,
             Self::Postgres(staging) => staging.rehearse(options).await?,
         })
+    }
+}
+
+impl AnyUncommitted<'_> {
+    /// What others have imported of the same rows by now. From here on no other import is committed that
+    /// asks the same: of two at once, one is told of the other. Into a file nobody else imports.
+    pub async fn imports_of(
+        &mut self,
+        content: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, MergeError> {
+        match self {
+            Self::Sqlite(_) => Ok(Vec::new()),
+            Self::Postgres(merge) => merge.imports_of(content, since).await,
+        }
+    }
+
+    /// What keeps back rows of that batch by now, if somebody else may have halted it.
+    pub async fn halts_of(&mut self, batch: &str) -> Result<Vec<Halted>, OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(Vec::new()),
+            Self::Postgres(merge) => merge.halts_of(batch).await,
+        }
+    }
+
+    pub async fn commit(self) -> Result<(), OutboxError> {
+        each!(self, merge => merge.commit().await)
+    }
+
+    pub async fn undo(self) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // It is undone where it is dropped.
+            Self::Postgres(merge) => merge.undo().await,
+        }
     }
 }

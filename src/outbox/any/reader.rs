@@ -116,8 +116,8 @@ impl AnyReader<'_> {
         answered(async { each!(self, reader => reader.batch_info(name).await) }).await
     }
 
-    /// The latest file that was imported into a batch, as far as there is one.
-    pub async fn last_import(self, batch: &str) -> Result<Option<ImportId>, OutboxError> {
+    /// The latest file that was imported into a batch, as far as there is one, and when.
+    pub async fn last_import(self, batch: &str) -> Result<Option<(ImportId, Timestamp)>, OutboxError> {
         answered(async { each!(self, reader => reader.last_import(batch).await) }).await
     }
 
@@ -158,6 +158,11 @@ impl AnyReader<'_> {
     /// The batches of which workers post nothing, by name.
     pub async fn halted(self) -> Result<Vec<Halted>, OutboxError> {
         answered(async { each!(self, reader => reader.halted().await) }).await
+    }
+
+    /// What keeps back rows of that batch.
+    pub async fn halts_of(self, batch: &str) -> Result<Vec<Halted>, OutboxError> {
+        answered(async { each!(self, reader => reader.halts_of(batch).await) }).await
     }
 
     /// How the server keeps what it was told; `None` if it is a file.

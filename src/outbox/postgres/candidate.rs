@@ -41,9 +41,9 @@ enum Place {
     Blocked,
 }
 
-/// Of `o`: to be posted, in scope. `$2` import, `$3` last place; NULL is no limit. Nothing of a batch
-/// that was halted, but for the sample that a person asked for.
-fn to_post(place: Place) -> String {
+/// Of `o`: to be posted, in scope. `$2` import, `$3` last place; NULL is no limit.
+fn to_post(place: Place, filter: Filter) -> String {
+    let passed = if filter.is_past_halts { "true" } else { NOT_HALTED };
     let place = match place {
         Place::Queue => "o.parked IS NULL",
         Place::Blocked => "o.parked = 'blocked'",
@@ -52,7 +52,7 @@ fn to_post(place: Place) -> String {
         "{} AND NOT o.gone AND {place}
          AND ($2::bigint IS NULL OR o.import = $2) AND ($3::bigint IS NULL OR o.record <= $3)
          AND ($2 IS NOT NULL OR {IN_BATCH})
-         AND ($3 IS NOT NULL OR {NOT_HALTED})",
+         AND {passed}",
         which::to_post("o")
     )
 }
@@ -264,7 +264,7 @@ async fn found(
         },
         End::Front | End::Back => None,
     };
-    let asked = sqlx::query(AssertSqlSafe(candidates_sql(columns, end, start, but, locking)))
+    let asked = sqlx::query(AssertSqlSafe(candidates_sql(filter, columns, end, start, but, locking)))
         .bind(filter.batch)
         .bind(filter.import)
         .bind(filter.last_record)
@@ -283,7 +283,7 @@ async fn found(
 
 /// The first and the last row that is due to be posted.
 async fn ends(conn: &mut PgConnection, filter: Filter, now: Timestamp) -> Result<Vec<Spot>, OutboxError> {
-    let to_post = to_post(Place::Queue);
+    let to_post = to_post(Place::Queue, filter);
     // A program may write `-infinity`, which is no number.
     let end = |order: &str| {
         format!(
@@ -310,12 +310,19 @@ const BACKWARD: &str = "o.prioridade DESC, o.available_at DESC, o.id DESC";
 /// Behind a question for rows.
 const LOCKING: &str = "FOR UPDATE OF o SKIP LOCKED";
 
-fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str, locking: &str) -> String {
+fn candidates_sql(
+    filter: Filter,
+    columns: &str,
+    end: End,
+    start: Option<Spot>,
+    but: &str,
+    locking: &str,
+) -> String {
     format!(
         include_str!("candidates.sql"),
         columns = columns,
         to_look_up = to_look_up(),
-        to_post = to_post(Place::Queue),
+        to_post = to_post(Place::Queue, filter),
         live = live("l"),
         in_flight = IN_FLIGHT,
         but = but,
@@ -335,7 +342,7 @@ pub(super) async fn backlog(
     but: &str,
 ) -> Result<(Backlog, bool), OutboxError> {
     let (pending, next_due, elsewhere, is_parked): (bool, Option<Time>, bool, bool) =
-        sqlx::query_as(AssertSqlSafe(backlog_sql(but)))
+        sqlx::query_as(AssertSqlSafe(backlog_sql(filter, but)))
             .bind(filter.batch)
             .bind(filter.import)
             .bind(filter.last_record)
@@ -347,11 +354,11 @@ pub(super) async fn backlog(
     Ok((Backlog { pending, next_due: next_due.map(|due| due.0), elsewhere }, is_parked))
 }
 
-fn backlog_sql(but: &str) -> String {
+fn backlog_sql(filter: Filter, but: &str) -> String {
     format!(
         include_str!("backlog.sql"),
-        to_post = to_post(Place::Queue),
-        blocked = to_post(Place::Blocked),
+        to_post = to_post(Place::Queue, filter),
+        blocked = to_post(Place::Blocked, filter),
         to_look_up = to_look_up(),
         waits = which::to_post("o"),
         live = live("l"),
@@ -367,7 +374,8 @@ pub(super) async fn posts_are_left(
     filter: Filter,
     but: &str,
 ) -> Result<bool, OutboxError> {
-    let (queued, blocked, to_look_up) = (to_post(Place::Queue), to_post(Place::Blocked), to_look_up());
+    let (queued, blocked, to_look_up) =
+        (to_post(Place::Queue, filter), to_post(Place::Blocked, filter), to_look_up());
     let free = format!(
         "NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {} OFFSET 0)",
         live("l")

@@ -9,14 +9,14 @@ use super::error::Trouble;
 use super::read::ReadFilter;
 use super::session::Access;
 use super::values::text;
-use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
-use crate::outbox::causes::HELD;
+use crate::delivery::{AttemptKind, Fault, HaltReason, OutboxError, RowId, State};
+use crate::outbox::causes::{AND_HELD, HELD};
 use crate::outbox::commands::{ON_ITS_WAY_MAX, Resolved, doubt_after, named, protocolos, started_over};
 use crate::outbox::doubts::retried;
 use crate::outbox::names::{CANCELLED, OPENED, kind_name};
 use crate::outbox::stored::count;
 use crate::outbox::which::{to_retry, unsent};
-use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Scope, Word};
+use crate::outbox::{BatchId, BindError, Cancelled, HaltId, ImportId, ResolveError, Scope, Word};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
 pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
@@ -55,33 +55,39 @@ impl PgOutbox {
         tx.commit().await
     }
 
-    /// Lets the rows of a batch be posted that was halted, or held by its import.
-    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
+    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold, but
+    /// none that keeps back rows of others.
+    pub async fn release(
+        &self,
+        batch: BatchId,
+        import: ImportId,
+        told: &[HaltId],
+    ) -> Result<(), OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
-        release(&mut tx, batch).await?;
-        tx.commit().await
-    }
-
-    /// Withdraws `rows` of a batch, as far as they were certainly not sent, and lets the others go that its
-    /// import held. What was halted stays so.
-    pub async fn take_back(&self, batch: BatchId, rows: &[RowId], now: Timestamp) -> Result<(), OutboxError> {
-        let mut tx = self.tx(Access::Shared).await?;
+        let waits = unsent("o");
+        let others = |of| {
+            format!(
+                "SELECT FROM mutirao.outbox o WHERE {of} AND {waits} AND NOT o.gone AND o.import IS DISTINCT FROM $2"
+            )
+        };
         let sql = format!(
-            "UPDATE mutirao.outbox AS o SET state = {CANCELLED}, finished_at = {NOW}
-              WHERE o.id = ANY($1) AND o.batch = $2 AND {}",
-            unsent("o")
+            "UPDATE mutirao.batch b SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
+              WHERE {MEETS} AND ({} OR EXISTS (SELECT FROM unnest($3::bigint[], $4::text[]) t(id, at)
+                                                WHERE t.id = b.id AND t.at::timestamptz = b.halted_at))
+                AND NOT EXISTS ({}) AND NOT EXISTS ({})",
+            is_only_held("b"),
+            others("o.batch = b.id AND o.record IS NOT NULL"),
+            others("o.lote = b.name")
         );
         sqlx::query(AssertSqlSafe(sql))
-            .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
             .bind(batch.0)
-            .bind(now.as_millisecond())
+            .bind(import.0)
+            .bind(told.iter().map(|halt| halt.batch).collect::<Vec<_>>())
+            .bind(told.iter().map(|halt| &*halt.at).collect::<Vec<_>>())
             .persistent(false)
             .execute(&mut *tx)
             .await
             .trouble()?;
-        let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
-                    WHERE id = $1 AND halt_cause = $2::jsonb";
-        sqlx::query(sql).bind(batch.0).bind(HELD).persistent(false).execute(&mut *tx).await.trouble()?;
         tx.commit().await
     }
 
@@ -113,9 +119,9 @@ impl PgOutbox {
         Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: count(n_left) })
     }
 
-    /// Makes finished rows in `states` pending again, and lets the batch go on if it was halted; returns
-    /// how many. One that was ever sent is looked up first, an `unconfirmed` one is only looked up.
-    /// `None`: every batch, and none that was halted goes on. An import may hold it for a person's word.
+    /// Makes finished rows in `states` pending again, and lets the batch go on if it was halted, but not where
+    /// its import holds it; returns how many. One that was ever sent is looked up first, an `unconfirmed` one
+    /// is only looked up. `None`: every batch, and none that was halted goes on.
     ///
     /// States that are not finished, `opened`, and rows that were purged are left alone.
     pub async fn retry(
@@ -143,7 +149,7 @@ impl PgOutbox {
             .await
             .trouble()?;
         if let Some(batch) = batch {
-            release(&mut tx, batch).await?;
+            resume(&mut tx, batch).await?;
         }
         tx.commit().await?;
         Ok(retried.rows_affected())
@@ -220,12 +226,26 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
     Ok(())
 }
 
-async fn release(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {
-    // Rows of the batch may have come in under another name.
-    let sql = "UPDATE mutirao.batch b SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
-                WHERE halted_at IS NOT NULL
-                  AND (id = $1
-                       OR EXISTS (SELECT FROM mutirao.outbox o
-                                   WHERE o.batch = $1 AND o.record IS NOT NULL AND o.lote = b.name))";
-    sqlx::query(sql).bind(batch.0).persistent(false).execute(conn).await.trouble().map(drop)
+/// Lets a batch go on that was halted. What its import holds for a person's word stays held.
+async fn resume(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {
+    let held = format!("coalesce({} OR b.halt_cause @> '{AND_HELD}', false)", is_only_held("b"));
+    let sql = format!(
+        "UPDATE mutirao.batch b
+            SET halted_at = CASE WHEN {held} THEN b.halted_at END, halt_reason = CASE WHEN {held} THEN $2 END,
+                halt_cause = CASE WHEN {held} THEN '{HELD}'::jsonb END
+          WHERE {MEETS}"
+    );
+    let resumed = sqlx::query(AssertSqlSafe(sql)).bind(batch.0);
+    let resumed = resumed.bind(crate::text::halt_reason(&HaltReason::Held)).persistent(false);
+    resumed.execute(conn).await.trouble().map(drop)
+}
+
+/// Of `b`: halted, so that rows of the batch `$1` meet it. They may have come in under another name.
+const MEETS: &str = "b.halted_at IS NOT NULL
+    AND (b.id = $1 OR EXISTS (SELECT FROM mutirao.outbox o
+                               WHERE o.batch = $1 AND o.record IS NOT NULL AND o.lote = b.name))";
+
+/// Of a halted `batch`: its import holds it for a person's word, and nothing else is wrong with it.
+pub(super) fn is_only_held(batch: &str) -> String {
+    format!("{batch}.halt_cause @> '{HELD}'")
 }

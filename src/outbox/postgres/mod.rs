@@ -67,6 +67,7 @@ pub use health::{Health, Ping};
 pub use lease::Worker;
 #[cfg(feature = "inside")]
 pub use lease::{RENEWALS, RENEWALS_BEFORE_RESCUE};
+pub use merge::Uncommitted;
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
 pub use work_queue::WorkQueue;

@@ -169,19 +169,19 @@ pub(super) struct Back {
 
 impl Worker {
     /// Puts back what can go: of each lote that is not halted so many rows, of each service that nothing is
-    /// live of, the first. For a `sample`, also its rows of a batch that is held. A row that somebody holds
-    /// is left for the next time.
+    /// live of, the first. For rows of `asked` that are posted though their batch is halted, also those of its
+    /// batch. A row that somebody holds is left for the next time.
     pub(super) async fn put_back(
         &self,
         conn: &mut PgConnection,
-        sample: Option<Filter>,
+        asked: Option<Filter>,
         stride: Stride,
     ) -> Result<Back, OutboxError> {
-        let filter = sample.filter(|sample| sample.last_record.is_some());
+        let filter = asked.filter(|asked| asked.is_past_halts);
         let Walk { lote, service } = std::mem::take(&mut *self.walk());
         let found = sqlx::query_as(AssertSqlSafe(put_back_sql(stride, &self.passed_over().but_these())))
             .bind(filter.and_then(|filter| filter.batch))
-            .bind(filter.and_then(|filter| filter.last_record))
+            .bind(filter.map(|filter| filter.last_record.unwrap_or(i64::MAX)))
             .bind(lote.0)
             .bind(lote.1)
             .bind(service);

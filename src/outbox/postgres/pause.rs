@@ -1,11 +1,14 @@
 //! A person stops all workers, and lets them and halted lotes go on.
 
+use sqlx::AssertSqlSafe;
+
 use super::PgOutbox;
+use super::commands::is_only_held;
 use super::error::Trouble;
 use super::session::{Access, in_time};
 use super::values::{owned_text, text};
 use crate::delivery::{Halt, OutboxError};
-use crate::outbox::causes;
+use crate::outbox::causes::{self, AND_HELD};
 
 impl PgOutbox {
     /// All workers stop, within about two seconds. A reason that stands already is replaced.
@@ -47,17 +50,23 @@ impl PgOutbox {
         .await
     }
 
-    /// See [`Outbox::halt`](crate::delivery::Outbox::halt). The first reason stands.
+    /// See [`Outbox::halt`](crate::delivery::Outbox::halt). The first reason stands; that an import holds the
+    /// lote is none, and comes to stand behind it.
     pub async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
-        let sql = "INSERT INTO mutirao.batch AS b (name, halted_at, halt_reason, halt_cause)
+        let sql = format!(
+            "INSERT INTO mutirao.batch AS b (name, halted_at, halt_reason, halt_cause)
                        VALUES ($1, clock_timestamp(), $2, $3::jsonb)
                        ON CONFLICT (name) DO UPDATE
                        SET halted_at = excluded.halted_at, halt_reason = excluded.halt_reason,
-                           halt_cause = excluded.halt_cause
-                       WHERE b.halted_at IS NULL";
+                           halt_cause = CASE WHEN b.halted_at IS NULL THEN excluded.halt_cause
+                                             ELSE excluded.halt_cause || '{AND_HELD}' END
+                       WHERE b.halted_at IS NULL OR {}",
+            is_only_held("b")
+        );
         in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
-            let halt = sqlx::query(sql).bind(text(lote)).bind(owned_text(crate::text::halt(reason)));
+            let halt =
+                sqlx::query(AssertSqlSafe(sql)).bind(text(lote)).bind(owned_text(crate::text::halt(reason)));
             halt.bind(causes::of_halt(reason, text)).execute(&mut *tx).await.trouble()?;
             tx.commit().await
         })

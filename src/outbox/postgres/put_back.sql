@@ -1,4 +1,4 @@
--- $1 the batch of a sample and $2 its last row, or NULL; $3 the lote and $4 the batch, and $5 the service,
+-- $1 the batch of rows that are posted though it is halted and $2 the last of them, or NULL; $3 the lote and $4 the batch, and $5 the service,
 -- after which it goes on: from one to the next, and not from row to row.
 WITH RECURSIVE lotes AS (
     (SELECT o.lote, coalesce(o.batch, 0) AS batch, 1 AS nth FROM mutirao.outbox o
@@ -24,7 +24,7 @@ back AS (
     (SELECT r.id FROM lotes h CROSS JOIN LATERAL (
         SELECT o.id, o.lote, o.batch FROM mutirao.outbox o
          WHERE {waits} AND o.parked = 'halted' AND o.lote = h.lote AND coalesce(o.batch, 0) = h.batch {but}
-           AND ({not_halted} OR o.record <= $2 AND {in_batch})
+           AND ({not_halted} OR coalesce(o.record, 0) <= $2 AND {in_batch})
          ORDER BY o.prioridade, o.available_at, o.id LIMIT {rows}) r
       WHERE NOT EXISTS (SELECT FROM mutirao.batch b
                          WHERE b.halted_at IS NOT NULL AND (b.name = h.lote OR b.id = h.batch))

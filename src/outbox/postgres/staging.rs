@@ -92,7 +92,7 @@ pub(super) async fn lock(tx: &mut Transaction<'static, Postgres>, batch: &str) -
 }
 
 impl Staging {
-    /// Lets nobody post the rows before [`PgOutbox::release`]: a person is asked first.
+    /// Lets nobody else post the rows before [`PgOutbox::release`], if no halt does so already.
     pub fn hold(&mut self) {
         self.is_held = true;
     }

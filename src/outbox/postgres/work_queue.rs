@@ -55,6 +55,11 @@ impl Worker {
         self.queue_of(Filter::of(scope))
     }
 
+    /// The rows of `scope`, to be delivered though their batch is halted: a person asked for them, and knows.
+    pub fn past_halts(&self, scope: Scope) -> WorkQueue<'_> {
+        self.queue_of(Filter { is_past_halts: true, ..Filter::of(scope) })
+    }
+
     /// The rows of `scope`, only to be looked up (`reconcile`).
     pub fn reconciling(&self, scope: Scope) -> WorkQueue<'_> {
         self.queue_of(Filter::only_to_look(scope))
@@ -62,7 +67,7 @@ impl Worker {
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
     pub async fn sample(&self, scope: Scope, n: u64) -> Result<WorkQueue<'_>, OutboxError> {
-        let mut filter = Filter::of(scope);
+        let mut filter = Filter { is_past_halts: true, ..Filter::of(scope) };
         let sql = format!(
             "SELECT max(record)
                FROM (SELECT record FROM mutirao.outbox
@@ -195,8 +200,7 @@ impl WorkQueue<'_> {
     /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
     /// claim is a transaction of several that others wait for.
     async fn is_active(&self) -> Result<bool, OutboxError> {
-        // A sample is taken from a batch that is held.
-        let passed = if self.filter.last_record.is_some() { "true" } else { NOT_HALTED };
+        let passed = if self.filter.is_past_halts { "true" } else { NOT_HALTED };
         let sql = format!(
             include_str!("is_active.sql"),
             to_post = to_post("o"),

@@ -12,7 +12,7 @@ use crate::outbox::doubts::retried;
 use crate::outbox::names::{CANCELLED, OPENED, kind_name};
 use crate::outbox::stored::count;
 use crate::outbox::which::{to_retry, unsent};
-use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Word};
+use crate::outbox::{BatchId, BindError, Cancelled, HaltId, ImportId, ResolveError, Word};
 
 impl SqliteOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
@@ -39,9 +39,24 @@ impl SqliteOutbox {
             .map(drop)
     }
 
-    /// Lets workers post the rows of a batch that was halted.
-    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        release(&mut *self.conn().await, batch).await
+    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, but none that
+    /// keeps back rows of others.
+    pub async fn release(
+        &self,
+        batch: BatchId,
+        import: ImportId,
+        told: &[HaltId],
+    ) -> Result<(), OutboxError> {
+        let sql = format!(
+            "UPDATE batch AS b SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
+              WHERE b.id = ?1 AND EXISTS (SELECT 1 FROM json_each(?3) t WHERE t.value = CAST(b.halted_at AS TEXT))
+                AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.batch = ?1 AND {} AND NOT o.gone AND o.import <> ?2)",
+            unsent("o")
+        );
+        let told: Vec<&str> =
+            told.iter().filter(|halt| halt.batch == batch.0).map(|halt| &*halt.at).collect();
+        let released = sqlx::query(AssertSqlSafe(sql)).bind(batch.0).bind(import.0).bind(json(&told));
+        released.execute(&mut *self.conn().await).await.trouble().map(drop)
     }
 
     /// Workers may post the rows of `lote` again. Returns whether it was halted.
@@ -98,7 +113,7 @@ impl SqliteOutbox {
             .await
             .trouble()?;
         if let Some(batch) = batch {
-            release(&mut tx, batch).await?;
+            resume(&mut tx, batch).await?;
         }
         tx.commit().await?;
         Ok(retried.rows_affected())
@@ -165,7 +180,7 @@ impl SqliteOutbox {
 }
 
 /// All rows of a batch came in under its name: nobody else puts rows into this outbox.
-async fn release(conn: &mut SqliteConnection, batch: BatchId) -> Result<(), OutboxError> {
+async fn resume(conn: &mut SqliteConnection, batch: BatchId) -> Result<(), OutboxError> {
     let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL WHERE id = ?1";
     sqlx::query(sql).bind(batch.0).execute(conn).await.trouble().map(drop)
 }

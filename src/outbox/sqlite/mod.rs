@@ -40,6 +40,7 @@ use crate::delivery::OutboxError;
 
 pub use error::is_of_damage;
 pub use lock::{Going, Holder, holder};
+pub use merge::Uncommitted;
 pub use open::LOG_LEN_MAX;
 pub use open_error::{FILE_NAME, OpenError};
 pub use salvage::{Lost, salvage};

@@ -10,6 +10,7 @@ use crate::delivery::{OutboxError, State};
 use crate::outbox::doubts::is_shown;
 use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of};
+use crate::outbox::status::StoredHalt;
 use crate::outbox::stored::{self, DetailsColumns, Page, ProblemColumns, count};
 use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{to_post, told_of};
@@ -193,14 +194,12 @@ impl Reader {
     }
 
     /// The latest file that was imported into a batch.
-    pub async fn last_import(&self, batch: &str) -> Result<Option<ImportId>, OutboxError> {
-        let sql = "SELECT max(s.id) FROM source s JOIN batch b ON b.id = s.batch WHERE b.name = ?1";
-        let last: Option<i64> = sqlx::query_scalar(sql)
-            .bind(batch.to_owned())
-            .fetch_one(&mut *self.conn().await)
-            .await
-            .trouble()?;
-        Ok(last.map(ImportId))
+    pub async fn last_import(&self, batch: &str) -> Result<Option<(ImportId, Timestamp)>, OutboxError> {
+        let sql = "SELECT s.id, s.imported_at FROM source s JOIN batch b ON b.id = s.batch
+                    WHERE b.name = ?1 ORDER BY s.id DESC LIMIT 1";
+        let asked = sqlx::query_as(sql).bind(batch.to_owned());
+        let last: Option<(i64, i64)> = asked.fetch_optional(&mut *self.conn().await).await.trouble()?;
+        Ok(last.map(|(import, at)| (ImportId(import), time(at))))
     }
 
     /// Whole files with these rows that were imported since: name and code of their batch, and when.
@@ -299,14 +298,21 @@ impl Reader {
     /// The batches of which a worker posts nothing, by name.
     pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
         let sql = format!(
-            "SELECT b.name, coalesce(b.halt_reason, ''), b.halt_cause,
+            "SELECT b.name, b.id, CAST(b.halted_at AS TEXT), coalesce(b.halt_reason, ''), b.halt_cause,
                     (SELECT count(*) FROM outbox o WHERE o.lote = b.id AND {} AND NOT o.gone)
                FROM batch b WHERE b.halted_at IS NOT NULL ORDER BY 1",
             to_post("o")
         );
-        let halted: Vec<(String, String, Option<String>, i64)> =
+        let halted: Vec<StoredHalt> =
             sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut *self.conn().await).await.trouble()?;
         Ok(halted.into_iter().map(Halted::stored).collect())
+    }
+
+    /// What keeps back rows of that batch.
+    pub async fn halts_of(&self, batch: &str) -> Result<Vec<Halted>, OutboxError> {
+        let mut halted = self.halted().await?;
+        halted.retain(|halt| halt.lote == batch);
+        Ok(halted)
     }
 }
 

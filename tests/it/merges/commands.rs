@@ -5,11 +5,14 @@ use std::time::Duration;
 use mutirao::delivery::{
     AttemptKind, Change, ClaimRequest, Doubt, End, Fault, Halt, HaltReason, Outbox, Refusal, Settle, State,
 };
-use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Withdrawn, Word};
+use mutirao::outbox::{
+    FirstPost, HaltId, MergeKind, Merged, Resolution, ResolveError, RowDetails, RowName, Scope, Withdrawn,
+    Word,
+};
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
 use crate::outbox_conformance::at;
-use crate::support::files::{File, line};
+use crate::support::files::{File, Line, line};
 
 on_every_driver! {
     a_precaution_that_could_not_tell_is_looked_up_by_reconcile,
@@ -18,6 +21,7 @@ on_every_driver! {
     a_person_settles_what_is_unconfirmed,
     nobody_knows_yet_what_becomes_of_a_row_on_its_way,
     the_first_reason_of_a_halt_stands_until_the_batch_is_let_go,
+    a_release_lifts_the_halt_that_was_told_of_and_none_that_keeps_back_others,
     doubts_made_in_sql_are_as_decide_makes_them,
 }
 
@@ -121,13 +125,53 @@ async fn the_first_reason_of_a_halt_stands_until_the_batch_is_let_go(driver: Dri
     it.execute(&newer("batch"), &newer("mutirao.batch")).await;
     let words = "HubSoft refused 20 rows in a row with the same message: não há";
     assert_eq!(halted().await, [("b".to_owned(), HaltReason::Said(words.to_owned()), 1)]);
-    it.outbox.release(merged.batch).await.expect("it does");
+    assert!(it.outbox.resume_lote("b").await.expect("it does"));
     assert_eq!(halted().await, []);
     queue.halt("b", &Halt::Until).await.expect("it halts");
     it.outbox.retry(None, &[State::Failed], at(1)).await.expect("it does");
     assert_eq!(halted().await.len(), 1, "no batch was named");
     it.outbox.retry(Some(merged.batch), &[State::Opened], at(1)).await.expect("nothing may be");
     assert_eq!(halted().await, []);
+}
+
+/// Seen: while a person read why a batch was halted, it was halted for something else; and a correction of two
+/// rows let the whole batch go.
+async fn a_release_lifts_the_halt_that_was_told_of_and_none_that_keeps_back_others(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let whole = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    let halts = async |it: &Books| it.outbox.reader().halts_of("b").await.expect("it reads");
+    let halt = async |it: &Books| {
+        it.worker().await.queue(Scope::All).halt("b", &Halt::Until).await.expect("it halts");
+    };
+    let release = async |it: &Books, merged: &Merged, told: &[HaltId]| {
+        it.outbox.release(merged.batch, merged.import, told).await.expect("it does");
+        halts(it).await.len()
+    };
+    halt(&it).await;
+    let told = halts(&it).await.remove(0).id;
+    assert!(it.outbox.resume_lote("b").await.expect("it does"));
+    it.execute(
+        "UPDATE batch SET halted_at = 7, halt_reason = 'later'",
+        "UPDATE mutirao.batch SET halted_at = clock_timestamp(), halt_reason = 'later'",
+    )
+    .await;
+    let later = halts(&it).await.remove(0).id;
+    assert_eq!(release(&it, &whole, &[]).await, 1);
+    assert_eq!(release(&it, &whole, std::slice::from_ref(&told)).await, 1, "it is another one");
+    assert_eq!(release(&it, &whole, &[told, later]).await, 0);
+
+    halt(&it).await;
+    let of_row = |row: &RowDetails| row.report.referencia.clone().into_owned();
+    let referencia = of_row(&it.row("b", 3).await);
+    let code = it.outbox.reader().batch_info("b").await.expect("it reads").expect("it is there").code;
+    let corrected = Line { code, referencia: Some(&referencia), ..line(2, "corrected") };
+    let correction = it.import(&File::of("other", &[corrected])).await;
+    assert_eq!((correction.kind, correction.batch), (MergeKind::Correction, whole.batch));
+    assert_eq!(correction.n_beside, 1);
+    let told = [halts(&it).await.remove(0).id];
+    assert_eq!(release(&it, &correction, &told).await, 1, "another row waits");
+    let whole = it.import(&File::of("b", &[line(1, "a"), line(2, "corrected")])).await;
+    assert_eq!((whole.n_beside, release(&it, &whole, &told).await), (0, 0));
 }
 
 /// Whatever an older doubt of the row has left in its columns.

@@ -82,7 +82,9 @@ pub async fn import(outbox: &mut AnyOutbox, file: &File<'_>) -> Merged {
 
 pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merged, MergeError> {
     let staging = stage(outbox, file).await;
-    staging.merge(&options(file, &sha256(file))).await
+    let (merge, rehearsal) = staging.merge(&options(file, &sha256(file))).await?;
+    merge.commit().await?;
+    Ok(rehearsal.merged)
 }
 
 pub async fn rehearse(outbox: &mut AnyOutbox, file: &File<'_>) -> Rehearsal {

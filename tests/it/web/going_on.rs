@@ -318,3 +318,28 @@ async fn a_batch_that_was_halted_since_is_asked_about_and_stays_halted_until_the
         sqlx::query_scalar("SELECT halt_reason FROM mutirao.batch").fetch_one(&mut sql).await.unwrap();
     assert_eq!(reason.as_deref(), Some("wait for Bia"));
 }
+
+/// Seen: in a database the very same file is the same import, and what somebody had just begun with it elsewhere
+/// went on here by itself.
+#[tokio::test]
+async fn the_very_same_file_that_was_taken_in_elsewhere_since_is_asked_about() {
+    let (site, database) = (Site::new("latency=1s"), Database::fresh().await);
+    let url = database.url();
+    let at = ["--database-url", url.as_str()];
+    let mut page = Page::start(&site, &at);
+    let cookie = page.enter();
+    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));
+    page.say(&format!("{to}/import"), &cookie, "");
+    let asked = page.until(&cookie, "type the number of tickets");
+    page.answer(&cookie, &asked, "60");
+    page.until(&cookie, "<progress");
+    drop(page); // Killed.
+    site.write("queda.csv", rows(60));
+    site.run_at(&url, &["enqueue", "queda.csv"]).expect(0);
+    let mut sql = PgConnection::connect(&url).await.unwrap();
+    let n_files = "SELECT count(*) FROM mutirao.source";
+    assert_eq!(sqlx::query_scalar::<_, i64>(n_files).fetch_one(&mut sql).await.unwrap(), 1);
+    let mut page = Page::start(&site, &at);
+    let cookie = page.enter();
+    page.until(&cookie, "type the number of tickets");
+}

@@ -16,22 +16,23 @@ mod places;
 mod rows;
 mod who;
 
+use jiff::Timestamp;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::{Arguments, AssertSqlSafe, Transaction};
 
 use super::columns::each_field;
 use super::error::Trouble;
-use super::read::{ReadFilter, counts};
-use super::staging::Staging;
+use super::read::{ReadFilter, counts, halts, imports_of};
+use super::staging::{Staging, lock};
 use crate::delivery::code::BatchCode;
-use crate::delivery::{HaltReason, OutboxError, RowId};
+use crate::delivery::{HaltReason, OutboxError};
 use crate::outbox::causes;
 use crate::outbox::merges::counted;
-use crate::outbox::names::PENDING;
+use crate::outbox::stored::{count, time};
 use crate::outbox::which::unsent;
 use crate::outbox::{
-    BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
-    Repeats, ResultsInfo, Withdrawn,
+    BatchId, FirstPost, Halted, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged,
+    Rehearsal, Repeats, ResultsInfo, Withdrawn,
 };
 use crate::ticket::Field;
 
@@ -39,24 +40,69 @@ use crate::ticket::Field;
 const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
 
 impl Staging {
-    /// Makes rows of the lines, and commits.
-    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
-        self.flush().await?;
-        let (merge, merged) = Merge::run(self, options, Purpose::Merge).await?;
-        merge.tx.commit().await.trouble()?;
-        Ok(merged)
+    /// Makes rows of the lines, which nobody sees before they are committed.
+    pub async fn merge(self, options: &MergeOptions<'_>) -> Result<(Uncommitted, Rehearsal), MergeError> {
+        self.run(options, Purpose::Merge).await
     }
 
     /// Tells what [`Self::merge`] would do.
-    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+    pub async fn rehearse(self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+        let (uncommitted, rehearsal) = self.run(options, Purpose::Rehearse).await?;
+        uncommitted.undo().await?;
+        Ok(rehearsal)
+    }
+
+    async fn run(
+        mut self,
+        options: &MergeOptions<'_>,
+        purpose: Purpose,
+    ) -> Result<(Uncommitted, Rehearsal), MergeError> {
         self.flush().await?;
-        let (mut merge, merged) = Merge::run(self, options, Purpose::Rehearse).await?;
-        let filter = ReadFilter::of_import(merged.import);
-        let counts = counts(&mut merge.tx, &filter).await?;
-        merge.tx.rollback().await.trouble()?;
-        Ok(Rehearsal { merged, counts })
+        let (Merge { mut tx, .. }, merged) = Merge::run(self, options, purpose).await?;
+        let counts = counts(&mut tx, &ReadFilter::of_import(merged.import)).await?;
+        let uncommitted = Uncommitted { tx, batch: merged.batch_name.clone() };
+        Ok((uncommitted, Rehearsal { merged, counts }))
     }
 }
+
+/// A merge that nobody sees yet. Dropped: nothing happened.
+pub struct Uncommitted {
+    tx: Transaction<'static, Postgres>,
+    batch: String,
+}
+
+impl Uncommitted {
+    /// What others have imported of the same rows by now. From here on no other import is committed that
+    /// asks the same: of two at once, one is told of the other.
+    pub async fn imports_of(
+        &mut self,
+        content: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, MergeError> {
+        lock(&mut self.tx, LAST_LOOK).await.map_err(|error| match error {
+            MergeError::Busy { .. } => MergeError::Busy { batch: self.batch.clone() },
+            error => error,
+        })?;
+        Ok(imports_of(&mut self.tx, content, since).await?)
+    }
+
+    /// What keeps back rows of that batch by now.
+    pub async fn halts_of(&mut self, batch: &str) -> Result<Vec<Halted>, OutboxError> {
+        halts(&mut self.tx, Some(batch)).await
+    }
+
+    pub async fn commit(self) -> Result<(), OutboxError> {
+        self.tx.commit().await.trouble()
+    }
+
+    /// Now, not when the connection is used next: until then nobody else can import the batch.
+    pub async fn undo(self) -> Result<(), OutboxError> {
+        self.tx.rollback().await.trouble()
+    }
+}
+
+/// Stands among the names of batches for all imports, and is none.
+const LAST_LOOK: &str = "";
 
 /// What `of` says, as `mutirao.record.whole` has it.
 fn fields_of(of: &str) -> String {
@@ -75,6 +121,8 @@ struct Merge {
     code: Option<BatchCode>,
     batch: i64,
     source: i64,
+    /// When it was imported. Milliseconds.
+    at: i64,
     now: i64,
     withdrawn: Withdrawn,
     /// Rows that the file no longer has, and how many of them were withdrawn by that.
@@ -149,6 +197,7 @@ impl Merge {
             code,
             batch: 0,
             source: 0,
+            at: 0,
             now,
             withdrawn: options.withdrawn,
             gone: (0, 0),
@@ -156,7 +205,7 @@ impl Merge {
         match merge.steps(options).await {
             Ok(merged) => Ok((merge, merged)),
             Err(error) => {
-                // Now, not when the connection is used next: until then nobody else can import the batch.
+                // As of what is undone.
                 let _ = merge.tx.rollback().await;
                 Err(error)
             }
@@ -225,24 +274,22 @@ impl Merge {
             batch: BatchId(self.batch),
             batch_name: self.name.clone(),
             import: ImportId(self.source),
+            at: time(self.at),
             counts: self.count().await?,
-            added: self.added().await?,
+            n_beside: self.n_beside().await?,
         })
     }
 
-    /// Rows that nobody could have opened without this import.
-    async fn added(&mut self) -> Result<Vec<RowId>, OutboxError> {
-        if !self.file.is_held {
-            return Ok(Vec::new());
-        }
+    async fn n_beside(&mut self) -> Result<u64, OutboxError> {
         let sql = format!(
-            "SELECT o.id FROM staged s JOIN mutirao.outbox o ON o.id = s.row_id
-              WHERE {} AND (s.old_state IS NULL OR s.old_state <> {PENDING})",
+            "SELECT count(*) FROM mutirao.outbox o
+              WHERE EXISTS (SELECT FROM mutirao.batch WHERE id = $1 AND halted_at IS NOT NULL)
+                AND (o.batch = $1 AND o.record IS NOT NULL OR o.lote = $2) AND {} AND NOT o.gone
+                AND NOT EXISTS (SELECT FROM staged s WHERE s.row_id = o.id)",
             unsent("o")
         );
-        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false);
-        let added: Vec<i64> = asked.fetch_all(&mut *self.tx).await.trouble()?;
-        Ok(added.into_iter().map(RowId).collect())
+        let counting = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.batch).bind(&self.name);
+        counting.persistent(false).fetch_one(&mut *self.tx).await.trouble().map(count)
     }
 
     async fn count(&mut self) -> Result<MergeCounts, OutboxError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{Acquire, AssertSqlSafe};
 
 use super::super::error::{Trouble, is_deadlock};
-use super::super::read::field_names;
+use super::super::read::{field_names, ms};
 use super::{Merge, NOW, Places, Purpose, fields_of};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
@@ -45,18 +45,21 @@ impl Merge {
             self.places = Places::Taken;
             let sql = format!(
                 "UPDATE mutirao.source SET imported_at = {NOW}, folder = coalesce($3, folder),
-                        excel_safe = coalesce($4, excel_safe) WHERE id = $2"
+                        excel_safe = coalesce($4, excel_safe) WHERE id = $2 RETURNING {}",
+                ms("imported_at")
             );
-            let again = sqlx::query(AssertSqlSafe(sql)).bind(self.now).bind(self.source);
-            let again = again.bind(folder).bind(excel_safe);
-            return Ok(again.persistent(false).execute(&mut *self.tx).await.trouble().map(drop)?);
+            let again = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.now).bind(self.source);
+            let again = again.bind(folder).bind(excel_safe).persistent(false);
+            self.at = again.fetch_one(&mut *self.tx).await.trouble()?;
+            return Ok(());
         }
         let sql = format!(
             "INSERT INTO mutirao.source (imported_at, batch, kind, file_name, sha256, encoding, delimiter, headers,
                                          n_rows, content, folder, excel_safe)
-             VALUES ({NOW}, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id"
+             VALUES ({NOW}, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id, {}",
+            ms("imported_at")
         );
-        let source = sqlx::query_scalar(AssertSqlSafe(sql))
+        let source = sqlx::query_as(AssertSqlSafe(sql))
             .bind(self.now)
             .bind(self.batch)
             .bind(merge_name(self.kind))
@@ -71,7 +74,7 @@ impl Merge {
             .bind(excel_safe.unwrap_or_default())
             .persistent(false)
             .fetch_one(&mut *self.tx);
-        self.source = source.await.trouble()?;
+        (self.source, self.at) = source.await.trouble()?;
         Ok(())
     }
 

@@ -86,12 +86,15 @@ impl PgOutbox {
     }
 
     /// The latest file that was imported into a batch.
-    pub async fn last_import(&self, batch: &str) -> Result<Option<ImportId>, OutboxError> {
-        let sql =
-            "SELECT max(s.id) FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch WHERE b.name = $1";
-        let asked = sqlx::query_scalar(sql).bind(batch).persistent(false);
-        let last: Option<i64> = asked.fetch_one(&mut *self.conn().await?).await.trouble()?;
-        Ok(last.map(ImportId))
+    pub async fn last_import(&self, batch: &str) -> Result<Option<(ImportId, Timestamp)>, OutboxError> {
+        let sql = format!(
+            "SELECT s.id, {} FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch
+              WHERE b.name = $1 ORDER BY s.id DESC LIMIT 1",
+            ms("s.imported_at")
+        );
+        let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(batch).persistent(false);
+        let last: Option<(i64, i64)> = asked.fetch_optional(&mut *self.conn().await?).await.trouble()?;
+        Ok(last.map(|(import, at)| (ImportId(import), time(at))))
     }
 
     /// Whole files with these rows that were imported since: name and code of their batch, and when.
@@ -100,19 +103,7 @@ impl PgOutbox {
         content: &str,
         since: Timestamp,
     ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, OutboxError> {
-        let sql = format!(
-            "SELECT b.name, b.code::bigint, {} FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch
-              WHERE s.content = $1 AND s.kind = 'whole'",
-            ms("s.imported_at"),
-        );
-        let found: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(content)
-            .persistent(false)
-            .fetch_all(&mut *self.conn().await?)
-            .await
-            .trouble()?;
-        let found = found.into_iter().map(|(name, code, at)| (name, BatchCode::of_number(code), time(at)));
-        Ok(found.filter(|(_, _, at)| since <= *at).collect())
+        imports_of(&mut *self.conn().await?, content, since).await
     }
 
     /// The batches of files whose names begin with `prefix`.
@@ -192,4 +183,20 @@ fn produced(lote: &str, n_rows: u64, since: Timestamp) -> SourceInfo {
         n_rows,
         imported_at: since,
     }
+}
+
+pub(in crate::outbox::postgres) async fn imports_of(
+    conn: &mut PgConnection,
+    content: &str,
+    since: Timestamp,
+) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, OutboxError> {
+    let sql = format!(
+        "SELECT b.name, b.code::bigint, {} FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch
+          WHERE s.content = $1 AND s.kind = 'whole'",
+        ms("s.imported_at"),
+    );
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(content).persistent(false);
+    let found: Vec<(String, i64, i64)> = asked.fetch_all(conn).await.trouble()?;
+    let found = found.into_iter().map(|(name, code, at)| (name, BatchCode::of_number(code), time(at)));
+    Ok(found.filter(|(_, _, at)| since <= *at).collect())
 }

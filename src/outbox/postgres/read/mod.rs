@@ -13,11 +13,12 @@ mod status;
 
 use crate::ticket::Field;
 
+pub(super) use batches::imports_of;
 pub(super) use filter::ReadFilter;
-pub(super) use status::counts;
+pub(super) use status::{counts, halts};
 
 /// A time in milliseconds, or NULL. What no clock shows becomes the end of times.
-fn ms(column: &str) -> String {
+pub(super) fn ms(column: &str) -> String {
     format!(
         "CASE WHEN isfinite({column}) THEN floor(extract(epoch FROM {column}) * 1000)::bigint
               WHEN {column} > now() THEN {} WHEN {column} < now() THEN {} END",

@@ -15,6 +15,7 @@ use crate::delivery::coordination::Lowered;
 use crate::delivery::{OutboxError, Rate, State};
 use crate::outbox::causes;
 use crate::outbox::names::{IN_DOUBT, UNCONFIRMED, any_of};
+use crate::outbox::status::StoredHalt;
 use crate::outbox::stored::{count, time, unreadable};
 use crate::outbox::warnings::Dialect;
 use crate::outbox::which::to_post;
@@ -134,18 +135,35 @@ impl PgOutbox {
 
     /// The batches of which nothing is posted, by name.
     pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
-        let sql = format!(
-            "SELECT b.name, coalesce(b.halt_reason, ''), b.halt_cause::text,
-                    (SELECT count(*) FROM mutirao.outbox o
-                      WHERE {} AND NOT o.gone AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
-               FROM mutirao.batch b WHERE b.halted_at IS NOT NULL ORDER BY 1",
-            to_post("o")
-        );
-        let asked = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
-        let halted: Vec<(String, String, Option<String>, i64)> =
-            asked.fetch_all(&mut *self.conn().await?).await.trouble()?;
-        Ok(halted.into_iter().map(Halted::stored).collect())
+        halts(&mut *self.conn().await?, None).await
     }
+
+    /// What keeps back rows of that batch.
+    pub async fn halts_of(&self, batch: &str) -> Result<Vec<Halted>, OutboxError> {
+        halts(&mut *self.conn().await?, Some(batch)).await
+    }
+}
+
+/// The halts, by name; of a batch those that its rows meet, which may have come in under another name.
+pub(in crate::outbox::postgres) async fn halts(
+    conn: &mut PgConnection,
+    batch: Option<&str>,
+) -> Result<Vec<Halted>, OutboxError> {
+    let sql = format!(
+        "SELECT b.name, b.id, b.halted_at::text, coalesce(b.halt_reason, ''), b.halt_cause::text,
+                (SELECT count(*) FROM mutirao.outbox o
+                  WHERE {} AND NOT o.gone AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
+           FROM mutirao.batch b
+          WHERE b.halted_at IS NOT NULL
+            AND ($1::text IS NULL OR b.name = $1
+                 OR EXISTS (SELECT FROM mutirao.batch m JOIN mutirao.outbox o ON o.batch = m.id
+                             WHERE m.name = $1 AND o.record IS NOT NULL AND o.lote = b.name))
+          ORDER BY 1",
+        to_post("o")
+    );
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(batch).persistent(false);
+    let halted: Vec<StoredHalt> = asked.fetch_all(conn).await.trouble()?;
+    Ok(halted.into_iter().map(Halted::stored).collect())
 }
 
 /// What HubSoft bears after that refusal of the operators' rate, if it is less.

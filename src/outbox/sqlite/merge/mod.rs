@@ -28,27 +28,38 @@ use crate::delivery::OutboxError;
 use crate::outbox::filter::Filter;
 use crate::outbox::merges::counted;
 use crate::outbox::names::merge_name;
+use crate::outbox::stored::{count, time};
+use crate::outbox::which::unsent;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats,
 };
 use crate::ticket::Field;
 
-impl Staging<'_> {
-    /// Makes rows of the lines, and commits.
-    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+impl<'a> Staging<'a> {
+    /// Makes rows of the lines, which nobody sees before they are committed.
+    pub async fn merge(
+        mut self,
+        options: &MergeOptions<'_>,
+    ) -> Result<(Uncommitted<'a>, Rehearsal), MergeError> {
         self.flush().await?;
-        let (merge, merged) = merged(self, options).await?;
-        merge.tx.commit().await?;
-        Ok(merged)
+        let (Merge { mut tx, .. }, merged) = merged(self, options).await?;
+        let counts = counts(&mut tx, Filter::of(merged.scope())).await?;
+        Ok((Uncommitted(tx), Rehearsal { merged, counts }))
     }
 
     /// Tells what [`Self::merge`] would do.
-    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
-        self.flush().await?;
-        let (mut merge, merged) = merged(self, options).await?;
-        let counts = counts(&mut merge.tx, Filter::of(merged.scope())).await?;
-        Ok(Rehearsal { merged, counts })
+    pub async fn rehearse(self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+        self.merge(options).await.map(|(_, rehearsal)| rehearsal)
+    }
+}
+
+/// A merge that nobody sees yet. Dropped: nothing happened.
+pub struct Uncommitted<'a>(Tx<'a>);
+
+impl Uncommitted<'_> {
+    pub async fn commit(self) -> Result<(), OutboxError> {
+        self.0.commit().await
     }
 }
 
@@ -170,9 +181,21 @@ impl<'a> Merge<'a> {
             batch: BatchId(self.batch),
             batch_name: name.ok_or_else(|| unreadable("batch"))?,
             import: ImportId(self.source),
+            at: time(self.now),
             counts,
-            added: Vec::new(),
+            n_beside: self.n_beside().await?,
         })
+    }
+
+    async fn n_beside(&mut self) -> Result<u64, OutboxError> {
+        let sql = format!(
+            "SELECT count(*) FROM outbox o
+              WHERE EXISTS (SELECT 1 FROM batch WHERE id = ?1 AND halted_at IS NOT NULL)
+                AND o.batch = ?1 AND {} AND NOT o.gone AND o.import <> ?2",
+            unsent("o")
+        );
+        let counting = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
+        counting.fetch_one(&mut *self.tx).await.trouble().map(count)
     }
 
     async fn count(&mut self) -> Result<MergeCounts, OutboxError> {

@@ -1,0 +1,135 @@
+//! What a word of a person was given for, in an outbox that workers share: no row is opened beside it.
+
+use std::fmt::Write;
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::support::postgres::Database;
+use crate::support::site::Site;
+
+/// Rows of these services; `x` is none.
+fn rows(services: &[&str]) -> String {
+    let mut text = "id_cliente_servico;descricao;nome;telefone\n".to_owned();
+    for (n, service) in services.iter().enumerate() {
+        writeln!(text, "{service};Sem conexão na rua {n};Cliente {n};(37) 99911-{n:04}").unwrap();
+    }
+    text
+}
+
+fn services(n: u32) -> Vec<String> {
+    (1..=n).map(|n| (11_000 + n).to_string()).collect()
+}
+
+/// The rows of a batch that wait, and why it is halted.
+async fn stands(conn: &mut PgConnection) -> (i64, Option<String>) {
+    let sql = "SELECT (SELECT count(*) FROM mutirao.outbox WHERE state = 'pending' AND NOT gone),
+                      (SELECT max(halt_cause ->> 'code') FROM mutirao.batch)";
+    sqlx::query_as(sql).fetch_one(conn).await.unwrap()
+}
+
+/// What a worker that may open everything opens.
+fn work(site: &Site, database: &Database) -> u64 {
+    let n_before = site.audit().tickets;
+    site.run_at(&database.url(), &["worker", "--until-empty", "--rate", "unlimited"]);
+    site.audit().tickets - n_before
+}
+
+const FAST: [&str; 3] = ["--rate", "unlimited", "--yes"];
+
+/// Seen: two rows were corrected, nobody was asked, and workers opened the 997 others.
+#[tokio::test]
+async fn a_correction_opens_its_own_rows_and_none_that_a_sample_holds() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let mut conn = database.connect().await;
+    let run = |args: &[&str]| site.run_at(&database.url(), args);
+    let ours = services(200);
+    let mut all = vec!["x", "y"];
+    all.extend(ours.iter().map(String::as_str));
+    site.write("queda.csv", rows(&all));
+    run(&[&["import", "queda.csv", "--sample", "3"], &FAST[..]].concat());
+    assert_eq!(site.audit().tickets, 3);
+    assert_eq!(stands(&mut conn).await, (197, Some("held".to_owned())));
+
+    let errors = "queda.mutirao/errors.csv";
+    let corrected = site.read(errors).replace("\nx;", "\n12001;").replace("\ny;", "\n12002;");
+    // A third one that is not opened, so that the file comes again.
+    site.write(errors, corrected.replace("\n12002;", "\ny;"));
+    let said = run(&["import", errors, "--rate", "unlimited"]).stderr;
+    assert_eq!(site.audit().tickets, 4, "{said}");
+    assert!(said.contains("opens its own rows; 197 other rows of the batch stay halted"), "{said}");
+    assert_eq!(work(&site, &database), 0, "nobody agreed to the others");
+    // Nor where nothing of it is left to be opened.
+    run(&["import", errors, "--rate", "unlimited"]);
+    assert_eq!(stands(&mut conn).await, (197, Some("held".to_owned())));
+
+    // A halt that was told of stays for the others, too.
+    let sql = "UPDATE mutirao.batch SET halt_cause = NULL, halt_reason = 'wait for Bia'; UPDATE mutirao.outbox SET parked = 'halted' WHERE state = 'pending'";
+    sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+    site.write(errors, site.read(errors).replace("\ny;", "\n12002;"));
+    let said = run(&["import", errors, "--rate", "unlimited"]).stderr;
+    assert!(said.contains("was halted: wait for Bia. This import opens its own rows"), "{said}");
+    assert_eq!((site.audit().tickets, work(&site, &database)), (5, 0), "{said}");
+
+    site.write("queda.csv", rows(&all).replace("\nx;", "\n12001;").replace("\ny;", "\n12002;"));
+    let said = run(&[&["import", "queda.csv", "--continue"], &FAST[..]].concat()).stderr;
+    assert_eq!((site.audit().tickets, site.audit().duplicates.len()), (202, 0), "{said}");
+    assert_eq!(stands(&mut conn).await, (0, None), "it was asked for as a whole");
+}
+
+/// Seen: one of a sample of three was rejected, and `retry` let workers open the 997 others.
+#[tokio::test]
+async fn a_retry_sets_nothing_free_that_a_sample_holds() {
+    let (site, database) = (Site::new("services_max=20000"), Database::fresh().await);
+    let mut conn = database.connect().await;
+    let run = |args: &[&str]| site.run_at(&database.url(), args);
+    let ours = services(30);
+    let mut all = vec!["90001"];
+    all.extend(ours.iter().map(String::as_str));
+    site.write("queda.csv", rows(&all));
+    run(&[&["import", "queda.csv", "--sample", "3", "--batch", "queda"], &FAST[..]].concat()).expect(3);
+    assert_eq!(site.audit().tickets, 2);
+    let said = run(&["retry", "queda"]).expect(0).stderr;
+    assert!(said.contains("stays held") && said.contains("mutirao resume queda"), "{said}");
+    assert_eq!(work(&site, &database), 0);
+    assert_eq!(stands(&mut conn).await, (29, Some("held".to_owned())));
+    run(&["resume", "queda"]).expect(0);
+    assert_eq!(work(&site, &database), 28);
+}
+
+/// Seen: rows of a sample were refused alike; the lote was held already, and why it had stopped was kept
+/// nowhere: the next import went on without a word.
+#[tokio::test]
+async fn what_halts_a_sample_is_kept_and_told_and_the_rest_stays_held() {
+    let (site, database) = (Site::new("services_max=1000"), Database::fresh().await);
+    let mut conn = database.connect().await;
+    let run = |args: &[&str]| site.run_at(&database.url(), args);
+    let ours = services(60);
+    site.write("queda.csv", rows(&ours.iter().map(String::as_str).collect::<Vec<_>>()));
+    let import = [&["import", "queda.csv", "--batch", "queda"], &FAST[..]].concat();
+    run(&[&import[..], &["--sample", "20"]].concat()).expect(6);
+    assert_eq!(stands(&mut conn).await.1.as_deref(), Some("same_refusal"));
+    let said = run(&import).stderr;
+    assert!(said.contains("batch queda was halted: HubSoft refused 5 rows"), "{said}");
+
+    let database = Database::fresh().await;
+    let mut conn = database.connect().await;
+    site.run_at(&database.url(), &[&import[..], &["--sample", "20", "--again"]].concat()).expect(6);
+    site.run_at(&database.url(), &["retry", "queda"]).expect(0);
+    assert_eq!(stands(&mut conn).await.1.as_deref(), Some("held"), "the halt is over, and the hold is not");
+}
+
+/// Seen: an invalid row was found, the file was read again, and as it had been corrected meanwhile its rows
+/// were taken in, of which nobody was asked.
+#[tokio::test]
+async fn a_strict_import_with_an_invalid_row_is_over_once_it_is_found() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let sql = "CREATE SEQUENCE public.times;
+               CREATE FUNCTION public.once() RETURNS trigger LANGUAGE plpgsql AS
+                   $$BEGIN IF nextval('public.times') > 1 THEN RAISE EXCEPTION 'again'; END IF; RETURN NEW; END$$;
+               CREATE TRIGGER once BEFORE INSERT ON mutirao.importing FOR EACH ROW EXECUTE FUNCTION public.once()";
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database.connect().await).await.unwrap();
+    site.write("queda.csv", rows(&["11001", "x"]));
+    let said = site.run_at(&database.url(), &[&["import", "queda.csv", "--strict"], &FAST[..]].concat());
+    assert_eq!(said.code, Some(5), "{}", said.stderr);
+    assert!(said.stderr.contains("none was taken in"), "{}", said.stderr);
+}
