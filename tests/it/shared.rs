@@ -341,7 +341,7 @@ async fn an_import_that_has_nothing_to_open_lifts_no_halt() {
     assert_eq!(reason.as_deref(), Some("wait for Bia"));
     // Where something is to be opened, a person is told of it and asked.
     site.write("queda.csv", rows(3));
-    let asked = site.run_at(&database.url(), &[&import[..], &["--yes"]].concat()).expect(0);
+    let asked = site.run_at(&database.url(), &[&import[..], &["--continue", "--yes"]].concat()).expect(0);
     assert!(asked.stderr.contains("wait for Bia"), "{}", asked.stderr);
 }
 

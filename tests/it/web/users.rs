@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 
+use super::going_on::SLOWLY;
 use super::{POSTS, Page, hidden, rows};
 use crate::support::site::Site;
 
@@ -222,7 +223,7 @@ fn each_user_sees_and_does_what_is_theirs() {
 #[test]
 fn what_was_cut_off_goes_on_for_who_may_open_tickets_still() {
     let site = Site::new("latency=300ms");
-    site.write("mutirao.toml", "settle_delay = \"1s\"\n");
+    site.write("mutirao.toml", SLOWLY);
     for name in ["ana", "caio"] {
         add(&site, name, "abrir", if name == "ana" { ANA } else { CAIO });
     }
