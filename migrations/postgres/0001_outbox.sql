@@ -182,6 +182,11 @@ CREATE INDEX outbox_live ON mutirao.outbox (service, state)
 -- The place of rows that came in a file.
 CREATE UNIQUE INDEX outbox_place ON mutirao.outbox (batch, record) WHERE record IS NOT NULL;
 
+-- What was settled lately. A summary of pages and no entry of rows: those lie in the order in which they came
+-- in, which is about that in which they are settled.
+CREATE INDEX outbox_finished ON mutirao.outbox USING brin (finished_at) WITH (autosummarize = on)
+    WHERE finished_at IS NOT NULL;
+
 -- What look-ups have been seen to see: until a day later an absence of a text as long can be believed.
 CREATE TABLE mutirao.sight (
     who     text NOT NULL,
@@ -216,6 +221,28 @@ COMMENT ON COLUMN mutirao.attempt.verdict IS 'What the answer proves';
 COMMENT ON COLUMN mutirao.attempt.http_status IS 'Of the answer, if there was one';
 COMMENT ON COLUMN mutirao.attempt.latency_ms IS 'Milliseconds until the end of the answer';
 COMMENT ON COLUMN mutirao.attempt.note IS 'What is known beyond that, capped, without secrets or personal data';
+
+-- What a person had done. The latest of each lote are kept.
+CREATE TABLE mutirao.act (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch       text,
+    at          timestamptz NOT NULL,
+    who         text NOT NULL,
+    way         text NOT NULL CHECK (way IN ('terminal', 'page')),
+    deed        text NOT NULL,
+    n_rows      bigint NOT NULL
+);
+
+COMMENT ON TABLE mutirao.act IS 'What persons had done with a lote, or with all of the outbox: the latest of each';
+COMMENT ON COLUMN mutirao.act.id IS 'In the order in which they were written';
+COMMENT ON COLUMN mutirao.act.batch IS 'The lote; null: all of the outbox';
+COMMENT ON COLUMN mutirao.act.at IS 'When';
+COMMENT ON COLUMN mutirao.act.who IS 'The user of the page, or of the system at the terminal';
+COMMENT ON COLUMN mutirao.act.way IS 'terminal or page';
+COMMENT ON COLUMN mutirao.act.deed IS 'import, stop, retry, resolve, cancel, pause or resume';
+COMMENT ON COLUMN mutirao.act.n_rows IS 'Rows that it was about';
+
+CREATE INDEX act_batch ON mutirao.act (batch, id);
 
 CREATE INDEX attempt_row ON mutirao.attempt (row_id);
 

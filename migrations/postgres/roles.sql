@@ -91,6 +91,8 @@ BEGIN
     GRANT SELECT ON ALL TABLES IN SCHEMA mutirao TO mutirao_worker;
     GRANT INSERT, UPDATE ON mutirao.outbox, mutirao.batch, mutirao.source, mutirao.meta TO mutirao_worker;
     GRANT INSERT, UPDATE (note) ON mutirao.attempt TO mutirao_worker;
+    -- Of what persons had done the latest are kept.
+    GRANT INSERT, DELETE ON mutirao.act TO mutirao_worker;
     GRANT UPDATE ON mutirao.pace TO mutirao_worker;
     -- Claims stand in line behind its lock; imports of a batch behind its row.
     GRANT UPDATE ON mutirao.turn TO mutirao_worker;

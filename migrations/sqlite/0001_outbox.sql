@@ -161,6 +161,19 @@ CREATE TABLE sight (
     PRIMARY KEY (who, length)
 ) STRICT, WITHOUT ROWID;
 
+-- What a person had done with a batch (its name; NULL: with all of the outbox). The latest of each are kept.
+CREATE TABLE act (
+    id     INTEGER PRIMARY KEY,
+    batch  TEXT,
+    at     INTEGER NOT NULL,
+    who    TEXT NOT NULL,
+    way    TEXT NOT NULL CHECK (way IN ('terminal', 'page')),
+    deed   TEXT NOT NULL,
+    n_rows INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX act_batch ON act (batch, id);
+
 -- One post or look-up that was not a plain success, or a person's word.
 CREATE TABLE attempt (
     id          INTEGER PRIMARY KEY,

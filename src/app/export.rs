@@ -7,7 +7,7 @@ use super::form::Form;
 use super::place::Place;
 use super::results::{self, Written};
 use super::salvage::{salvage, sound};
-use super::selection::{batch_of, latest};
+use super::selection::{batch_of, latest_name};
 use super::sheet::ColumnNames;
 use super::work_folder;
 use crate::outbox::sqlite::Lost;
@@ -68,7 +68,7 @@ async fn write(
     let form = Form { batch: &info, columns: &ColumnNames::new(), guard, user: &place.user, people };
     let (reader, scope) = (outbox.reader(), Scope::Batch(info.id));
     let written = results::write_all(reader, scope, &form, folder).await?;
-    let is_latest = latest(reader, place).await?.is_some_and(|latest| latest.id == info.id);
+    let is_latest = latest_name(reader).await?.as_ref() == Some(&info.name);
     outbox.close().await?;
     Ok(Exported { written, batch: info.name, is_latest, damage: None })
 }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::acts;
 use super::fault::Fault;
 use super::place::Place;
 use super::result_rows::is_real;
 use super::results::folder_of;
 use super::selection::batch_of;
 use crate::delivery::State;
-use crate::outbox::{self, BatchInfo, Cursor, ReportRow, RowDetails, Scope};
+use crate::outbox::{self, Act, BatchInfo, Cursor, ReportRow, RowDetails, Scope};
 use crate::report;
 use crate::ticket::folded_name;
 
@@ -22,7 +23,7 @@ const PAGE_ROWS: usize = 1000;
 const LOOKED_MAX: usize = 100_000;
 
 /// Digits of a part of a protocolo. Fewer stand in most: each begins with the day.
-const PART_LEN_MIN: usize = 6;
+pub const PART_LEN_MIN: usize = 6;
 
 /// What a person looks for.
 #[derive(Debug, Default)]
@@ -35,7 +36,6 @@ pub struct Sought {
 }
 
 pub struct Found {
-    pub batch: BatchInfo,
     /// Whether what was opened is in HubSoft.
     pub is_real: bool,
     /// That were looked for; none: all.
@@ -45,6 +45,8 @@ pub struct Found {
     pub next: Option<Cursor>,
     /// Files of the results that lie there.
     pub files: Vec<String>,
+    /// What persons had done with the batch, the latest first.
+    pub acts: Vec<Act>,
 }
 
 impl Sought {
@@ -70,20 +72,18 @@ impl Sought {
     }
 }
 
-/// The first rows behind `after` that are sought, in input order.
-pub async fn find(place: &Place, sought: Sought, after: Cursor) -> Result<Found, Fault> {
-    find_within(place, sought, after, LOOKED_MAX).await
+/// What is known of the batch that `place` names.
+pub async fn batch(place: &Place) -> Result<BatchInfo, Fault> {
+    let outbox = place.outbox.look().await?;
+    let batch = batch_of(outbox.reader(), place).await?;
+    outbox.close().await?;
+    Ok(batch)
 }
 
-async fn find_within(
-    place: &Place,
-    sought: Sought,
-    after: Cursor,
-    looked_max: usize,
-) -> Result<Found, Fault> {
+/// The first rows of `batch` behind `after` that are sought, in input order.
+pub async fn find(place: &Place, batch: &BatchInfo, sought: Sought, after: Cursor) -> Result<Found, Fault> {
     let outbox = place.outbox.look().await?;
     let reader = outbox.reader();
-    let batch = batch_of(reader, place).await?;
     let n_needy: u64 = State::NEEDS_A_PERSON.into_iter().map(|state| batch.counts.count(state)).sum();
     let states = match sought.states {
         Some(ref states) => states.clone(),
@@ -96,7 +96,7 @@ async fn find_within(
     };
     let (mut met, mut next, mut n_looked) = (Vec::new(), Some(after), 0);
     // One more, so that a page that is full and the last one is known as that.
-    while let Some(from) = next.filter(|_| met.len() <= FOUND_MAX && n_looked < looked_max) {
+    while let Some(from) = next.filter(|_| met.len() <= FOUND_MAX && n_looked < LOOKED_MAX) {
         let page = reader.rows_page(Scope::Batch(batch.id), from, PAGE_ROWS).await?;
         let (rows, end) = page.rows()?;
         n_looked += rows.len();
@@ -111,18 +111,18 @@ async fn find_within(
     for (row, _) in met {
         rows.extend(reader.row(outbox::RowName::Id(row)).await?);
     }
-    let folder = folder_of(reader, place, &batch).await?;
+    let folder = folder_of(reader, place, batch).await?;
     let files = folder.map(report::files_in).unwrap_or_default();
+    let acts = reader.acts(&batch.name, acts::TOLD_MAX).await?;
     let host = reader.host().await?;
     outbox.close().await?;
-    Ok(Found { is_real: is_real(host.as_deref()), batch, states, rows, next, files })
+    Ok(Found { is_real: is_real(host.as_deref()), states, rows, next, files, acts })
 }
 
-/// Where the results of a batch lie; `None`: not any more, or not here.
-pub async fn folder(place: &Place) -> Result<Option<PathBuf>, Fault> {
+/// Where the results of `batch` lie; `None`: not any more, or not here.
+pub async fn folder(place: &Place, batch: &BatchInfo) -> Result<Option<PathBuf>, Fault> {
     let outbox = place.outbox.look().await?;
-    let batch = batch_of(outbox.reader(), place).await?;
-    let folder = folder_of(outbox.reader(), place, &batch).await?.map(Path::to_owned);
+    let folder = folder_of(outbox.reader(), place, batch).await?.map(Path::to_owned);
     outbox.close().await?;
     Ok(folder)
 }

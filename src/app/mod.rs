@@ -4,6 +4,7 @@
 //! It prints nothing, asks nobody, and knows neither flags nor exit codes: that is for who calls it. Where
 //! only a person knows how to go on, a step ends with what is to be asked, and the next one takes the answer.
 
+pub mod acts;
 pub mod address;
 pub mod batches;
 mod cancel;
@@ -20,9 +21,11 @@ mod form;
 pub mod found;
 pub mod import;
 pub mod init;
+pub mod marked;
 pub mod merged;
 mod migrate;
 pub mod names;
+pub mod overview;
 mod pause;
 pub mod place;
 pub mod preview;
@@ -33,7 +36,7 @@ pub mod reconcile;
 pub mod resolve;
 mod result_rows;
 pub mod results;
-mod resume;
+pub mod resume;
 pub mod retry;
 mod salvage;
 pub mod selection;
@@ -58,4 +61,4 @@ pub use pause::{pause, resume};
 pub use purge::purge;
 pub use resume::resume_lote;
 pub use retry::retry;
-pub use status::{CrewTold, OutboxStatus, status};
+pub use status::{CrewTold, OutboxStatus, status, status_lately};

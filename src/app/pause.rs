@@ -1,20 +1,24 @@
 //! All workers of a shared outbox stop and go on, at a person's word.
 
+use jiff::Timestamp;
+
 use super::fault::Fault;
-use crate::outbox::{Address, AnyOutbox, Halted, PgOutbox};
+use crate::outbox::{Address, AnyOutbox, By, Deed, Halted, PgOutbox};
 
 /// All workers stop, for this reason.
-pub async fn pause(address: &Address, reason: &str) -> Result<(), Fault> {
+pub async fn pause(address: &Address, by: By<'_>, reason: &str) -> Result<(), Fault> {
     let outbox = shared(address).await?;
     outbox.pause(reason).await?;
+    outbox.note_act(None, by, Deed::Pause, 0, Timestamp::now()).await?;
     outbox.close().await;
     Ok(())
 }
 
 /// All workers go on. Returns the lotes that stay halted.
-pub async fn resume(address: &Address) -> Result<Vec<Halted>, Fault> {
+pub async fn resume(address: &Address, by: By<'_>) -> Result<Vec<Halted>, Fault> {
     let outbox = shared(address).await?;
     outbox.resume().await?;
+    outbox.note_act(None, by, Deed::Resume, 0, Timestamp::now()).await?;
     let halted = outbox.halted().await?;
     outbox.close().await;
     Ok(halted)

@@ -1,13 +1,15 @@
 //! Which outbox is meant: by a batch's name, its spreadsheet, or its `.mutirao` folder.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::address::{self, Led};
 use super::fault::Fault;
 use super::names;
 use super::work_folder::{OUTBOX_FILE, folder_of, sandbox_folder_of};
 use crate::delivery::code::BatchCode;
-use crate::outbox::Address;
+use crate::outbox::{Address, By, Way};
 
 /// So many of the colons in ROW may be the one before its name.
 const SPLITS_MAX: usize = 16;
@@ -20,8 +22,9 @@ pub struct Place {
     pub outbox: Address,
     /// As typed, if it may be a batch of this outbox. `None`: the latest one.
     pub batch: Option<String>,
-    /// Who asks: results that are written again say so.
+    /// Who asks: results that are written again say so, and so does what is kept of their acts.
     pub user: String,
+    way: Way,
     /// Whether a setting named it.
     named: Named,
 }
@@ -33,9 +36,14 @@ enum Named {
 }
 
 impl Place {
-    fn in_folder(folder: PathBuf, batch: Option<String>, user: &str) -> Self {
-        let outbox = Address::File(folder.join(OUTBOX_FILE));
-        Self { outbox, folder: Some(folder), batch, user: user.to_owned(), named: Named::Folder }
+    /// The same, asked for by a user of the page.
+    pub fn asked_by(self, user: &str) -> Self {
+        Self { user: user.to_owned(), ..self }
+    }
+
+    /// Whose act it is that is done there.
+    pub fn by(&self) -> By<'_> {
+        By { who: &self.user, way: self.way }
     }
 
     /// What its work folder is called, by which [`Outboxes::at`] finds it again; `None`: a setting named it.
@@ -69,8 +77,9 @@ pub struct Outboxes {
     /// The one that a setting names. `None`: in work folders.
     pub url: Option<String>,
     pub here: PathBuf,
-    /// Who asks.
+    /// Who asks, and from where.
     pub user: String,
+    pub way: Way,
 }
 
 impl Outboxes {
@@ -88,25 +97,44 @@ impl Outboxes {
 
     /// The outboxes that `typed` may mean; without it, all that are here. At least one.
     pub fn all(&self, typed: Option<&str>) -> Result<Vec<Place>, Fault> {
-        let user = self.user.as_str();
         if let Some(url) = &self.url {
             let outbox = address::at(url)?;
             let folder = outbox.file().map(|file| file.parent().unwrap_or(Path::new("")).to_owned());
             let (batch, named) = (typed.map(str::to_owned), Named::Setting);
-            return Ok(vec![Place { folder, outbox, batch, user: user.to_owned(), named }]);
+            return Ok(vec![Place { folder, outbox, batch, user: self.user.clone(), way: self.way, named }]);
         }
+        let in_folder = |folder: PathBuf, batch: Option<&str>| Place {
+            outbox: Address::File(folder.join(OUTBOX_FILE)),
+            folder: Some(folder),
+            batch: batch.map(str::to_owned),
+            user: self.user.clone(),
+            way: self.way,
+            named: Named::Folder,
+        };
         let named = typed.map(|typed| folders_of(&self.here.join(typed))).unwrap_or_default();
         if !named.is_empty() {
-            return Ok(named.into_iter().map(|folder| Place::in_folder(folder, None, user)).collect());
+            return Ok(named.into_iter().map(|folder| in_folder(folder, None)).collect());
         }
         let mut folders = folders_in(&self.here);
         match (&mut folders[..], typed) {
-            ([only], _) => Ok(vec![Place::in_folder(std::mem::take(only), typed.map(str::to_owned), user)]),
+            ([only], _) => Ok(vec![in_folder(std::mem::take(only), typed)]),
             ([], Some(typed)) => Err(Fault::NoOutbox { typed: typed.to_owned() }),
             ([], None) => Err(Fault::NoWorkFolder),
             (_, Some(typed)) => Err(Fault::NoneCalledSo { typed: typed.to_owned(), folders }),
-            (_, None) => Ok(folders.into_iter().map(|folder| Place::in_folder(folder, None, user)).collect()),
+            (_, None) => Ok(folders.into_iter().map(|folder| in_folder(folder, None)).collect()),
         }
+    }
+
+    /// At most `n` of the outboxes here behind the first `skip`, those that were written to last first; and
+    /// whether there are more.
+    pub fn lately(&self, skip: usize, n: usize) -> Result<(Vec<Place>, bool), Fault> {
+        let mut places = match self.all(None) {
+            Err(Fault::NoWorkFolder) => Vec::new(),
+            places => places?,
+        };
+        places.sort_by_cached_key(|place| Reverse(place.outbox.file().and_then(written_at)));
+        let is_more = skip.saturating_add(n) < places.len();
+        Ok((places.into_iter().skip(skip).take(n).collect(), is_more))
     }
 
     /// The outbox in the work folder of this very name here; `None`: that of the setting.
@@ -188,6 +216,14 @@ fn folders_in(here: &Path) -> Vec<PathBuf> {
     folders.into_iter().filter(|folder| folder.join(OUTBOX_FILE).is_file()).collect()
 }
 
+/// When an outbox was written to last: it, or its log.
+fn written_at(outbox: &Path) -> Option<SystemTime> {
+    let mut log = outbox.to_owned().into_os_string();
+    log.push("-wal");
+    let at = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    at(outbox).max(at(Path::new(&log)))
+}
+
 /// How a person names a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowName {
@@ -215,7 +251,8 @@ mod tests {
     #[test]
     fn a_batch_is_found_by_its_name_its_spreadsheet_or_its_folder() {
         let here = tempfile::tempdir().unwrap();
-        let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
+        let outboxes =
+            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
         let folder = here.path().join("queda.mutirao");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(OUTBOX_FILE), "").unwrap();
@@ -275,7 +312,12 @@ mod tests {
         assert_eq!(address::at("sqlite:/var/x.db").unwrap().file(), Some(Path::new("/var/x.db")));
         assert_eq!(address::at("sqlite://x.db").unwrap().file(), Some(Path::new("x.db")));
         for url in ["postgres://user:hunter2@db/x", "postgresql://user:hunter2@db/x"] {
-            let outboxes = Outboxes { url: Some(url.to_owned()), here: ".".into(), user: String::new() };
+            let outboxes = Outboxes {
+                url: Some(url.to_owned()),
+                here: ".".into(),
+                user: String::new(),
+                way: Way::Terminal,
+            };
             let place = outboxes.find(Some("queda")).unwrap();
             assert_eq!((&place.folder, place.batch.as_deref()), (&None, Some("queda")));
             assert!(!format!("{place:?} {}", place.outbox).contains("hunter2"));
@@ -286,8 +328,12 @@ mod tests {
 
     #[test]
     fn a_row_is_a_line_of_a_batch_or_an_id() {
-        let outboxes =
-            Outboxes { url: Some("sqlite:x.db".to_owned()), here: ".".into(), user: String::new() };
+        let outboxes = Outboxes {
+            url: Some("sqlite:x.db".to_owned()),
+            here: ".".into(),
+            user: String::new(),
+            way: Way::Terminal,
+        };
         let names = |typed: &str| {
             let found = outboxes.find_row(typed).unwrap().meanings.into_iter();
             found.map(|(place, name)| (place.batch.unwrap_or_default(), name)).collect::<Vec<_>>()

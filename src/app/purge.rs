@@ -43,7 +43,7 @@ pub async fn purge(place: &Place, older_than: Duration, uploads: Option<&Uploads
         work_folder::sweep(folder);
     }
     let whose = match info {
-        None if place.outbox.file().is_some() => latest(outbox.reader(), place).await?,
+        None if place.outbox.file().is_some() => latest(outbox.reader()).await?,
         info => info,
     };
     let written = match &whose {

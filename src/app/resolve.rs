@@ -15,7 +15,8 @@ use super::staging::hexadecimal;
 use super::target::{SANDBOX, Target};
 use crate::delivery::{RowId, State, Verdict};
 use crate::outbox::{
-    AnyOutbox, AnyReader, Cursor, ReportRow, Resolution, ResolveError, RowDetails, Scope, Word, state_name,
+    AnyOutbox, AnyReader, Cursor, Deed, ReportRow, Resolution, ResolveError, RowDetails, Scope, Word,
+    state_name,
 };
 use crate::settings::{Sending, Sources};
 use crate::text;
@@ -198,8 +199,11 @@ impl Unsettled {
     pub async fn settle(self, says: Resolution<'_>, note: &str) -> Result<Resolved, Fault> {
         let Self { place, outbox, rows, .. } = self;
         let words: Vec<_> = rows.iter().map(|row| Word { row: *row, says, note }).collect();
-        outbox.resolve(&words, Timestamp::now()).await?;
+        let now = Timestamp::now();
+        outbox.resolve(&words, now).await?;
         let info = batch_of(outbox.reader(), &place).await.ok();
+        let batch = info.as_ref().map(|info| info.name.as_str());
+        outbox.note_act(batch, place.by(), Deed::Resolve, words.len() as u64, now).await?;
         let results = write_again(outbox.reader(), &place, info.as_ref()).await?;
         outbox.close().await?;
         Ok(Resolved { n_rows: words.len(), results })

@@ -12,7 +12,7 @@ use super::form::Form;
 use super::place::Place;
 use super::problems::{self, WithWorkbook};
 use super::result_rows::{self, Rows, is_real};
-use super::selection::latest;
+use super::selection::latest_name;
 use super::sheet::ColumnNames;
 use super::work_folder;
 use crate::delivery::{OutboxError, RowId, State};
@@ -283,7 +283,7 @@ fn account(
     }
 }
 
-fn reason(reason: &RowReason) -> Reason {
+pub(super) fn reason(reason: &RowReason) -> Reason {
     Reason {
         state: reason.state,
         code: reason.code.clone().unwrap_or_default(),
@@ -325,9 +325,7 @@ pub async fn folder_of<'a>(
     let Some(results) = &batch.results else { return Ok(None) };
     let (folder, is_theirs) = match place.led(true) {
         // It may have been moved since, with all that is in it.
-        Led::Folder(folder) => {
-            (folder, latest(reader, place).await?.is_some_and(|latest| latest.id == batch.id))
-        }
+        Led::Folder(folder) => (folder, latest_name(reader).await?.as_ref() == Some(&batch.name)),
         Led::Setting | Led::File(_) => {
             let folder = results.folder.as_path();
             (folder, report::batch_of_summary(folder).is_some_and(|name| name == batch.name))

@@ -1,8 +1,11 @@
 //! What was stopped goes on.
 
+use jiff::Timestamp;
+
 use super::fault::Fault;
 use super::place::Place;
 use super::selection::batch_of;
+use crate::outbox::Deed;
 
 pub struct Resumed {
     pub lote: String,
@@ -14,6 +17,9 @@ pub async fn resume_lote(place: &Place) -> Result<Resumed, Fault> {
     let outbox = place.outbox.open().await?;
     let lote = batch_of(outbox.reader(), place).await?.name;
     let was_halted = outbox.resume_lote(&lote).await?;
+    if was_halted {
+        outbox.note_act(Some(&lote), place.by(), Deed::Resume, 0, Timestamp::now()).await?;
+    }
     outbox.close().await?;
     Ok(Resumed { lote, was_halted })
 }

@@ -13,7 +13,7 @@ use super::selection::batch_or_all;
 use super::target::SANDBOX;
 use super::work_folder::{folder_of, sandbox_folder_of};
 use crate::delivery::State;
-use crate::outbox::BatchInfo;
+use crate::outbox::{BatchInfo, Deed};
 
 /// The states from which a person may have rows tried again.
 pub const STATES: [State; 5] =
@@ -51,7 +51,10 @@ pub struct ImportAgain {
 pub async fn retry(place: &Place, states: &[State]) -> Result<Retried, Fault> {
     let outbox = place.outbox.open().await?;
     let info = batch_or_all(outbox.reader(), place).await?;
-    let n_rows = outbox.retry(info.as_ref().map(|info| info.id), states, Timestamp::now()).await?;
+    let now = Timestamp::now();
+    let n_rows = outbox.retry(info.as_ref().map(|info| info.id), states, now).await?;
+    let batch = info.as_ref().map(|info| info.name.as_str());
+    outbox.note_act(batch, place.by(), Deed::Retry, n_rows, now).await?;
     let results = write_again(outbox.reader(), place, info.as_ref()).await?;
     let is_sandbox = outbox.reader().host().await?.is_some_and(|host| host == SANDBOX);
     let held = match &info {

@@ -25,12 +25,14 @@ pub async fn batch_or_all(reader: AnyReader<'_>, place: &Place) -> Result<Option
 /// The batch that was named, the only one, or (of a file) the one imported last.
 pub async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<BatchInfo, Fault> {
     let outbox = || place.outbox.to_string();
+    if let Some(typed) = &place.batch
+        && let Some(info) = reader.batch_info(typed).await?
+    {
+        return Ok(info);
+    }
     let n_names = if place.outbox.file().is_some() { usize::MAX } else { NAMES_TOLD_MAX + 1 };
     let names = reader.batch_names(n_names).await?;
     if let Some(typed) = &place.batch {
-        if let Some(info) = reader.batch_info(typed).await? {
-            return Ok(info);
-        }
         // Or its spreadsheet, or its folder: the names of a file's batches begin with its own.
         let stem = Path::new(typed).file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let base = stem.as_deref().unwrap_or(typed);
@@ -53,18 +55,23 @@ pub async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<BatchInfo,
     if place.outbox.file().is_none() && 1 < names.len() {
         return Err(Fault::SeveralBatches { outbox: outbox(), names });
     }
-    latest(reader, place).await?.ok_or_else(|| Fault::EmptyOutbox { outbox: outbox() })
+    latest(reader).await?.ok_or_else(|| Fault::EmptyOutbox { outbox: outbox() })
+}
+
+/// What the batch is called that was imported last. `None`: nothing was imported.
+pub async fn latest_name(reader: AnyReader<'_>) -> Result<Option<String>, Fault> {
+    Ok(reader.latest_batches(1).await?.pop())
 }
 
 /// The batch imported last, whose results lie in the work folder. `None`: nothing was imported.
-pub async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Fault> {
-    let n_names = if place.outbox.file().is_some() { usize::MAX } else { NAMES_TOLD_MAX };
-    let mut latest: Option<BatchInfo> = None;
-    for name in reader.batch_names(n_names).await? {
-        let info = reader.batch_info(&name).await?;
-        latest = latest.into_iter().chain(info).max_by_key(|info| info.source.imported_at);
+pub async fn latest(reader: AnyReader<'_>) -> Result<Option<BatchInfo>, Fault> {
+    // Of the first there may be nothing to tell.
+    for name in reader.latest_batches(NAMES_TOLD_MAX).await? {
+        if let Some(info) = reader.batch_info(&name).await? {
+            return Ok(Some(info));
+        }
     }
-    Ok(latest)
+    Ok(None)
 }
 
 /// What a person may type for a batch: of a shared outbox the names of the first batches, of work folders

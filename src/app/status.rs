@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::address::Led;
 use super::fault::Fault;
 use super::place::Place;
-use super::selection::{NAMES_TYPED_MAX, batch_of, latest};
+use super::selection::{batch_of, latest_name};
 use crate::language::times::local;
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{BatchInfo, Crew, Halted, Reasons, Scope, Status};
@@ -19,8 +19,6 @@ pub struct OutboxStatus {
     pub batches: Vec<(BatchInfo, Status, Reasons)>,
     /// Of a database, unless a batch was named.
     pub whole: Option<Status>,
-    /// The names of the first batches of that.
-    pub names: Vec<String>,
     pub crew: Option<Crew>,
     pub halted: Vec<Halted>,
     /// The process that works on a file.
@@ -81,18 +79,30 @@ impl OutboxStatus {
 }
 
 pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
+    status_of(place, None).await
+}
+
+/// The same, but of at most `n` batches of a file: those that something was imported into last.
+pub async fn status_lately(place: &Place, n: usize) -> Result<OutboxStatus, Fault> {
+    status_of(place, Some(n)).await
+}
+
+async fn status_of(place: &Place, n_batches: Option<usize>) -> Result<OutboxStatus, Fault> {
     let outbox = place.outbox.look().await?;
     let reader = outbox.reader();
-    let (mut infos, mut whole, mut names) = (Vec::new(), None, Vec::new());
+    let (mut infos, mut whole) = (Vec::new(), None);
     if place.batch.is_some() {
         infos.push(batch_of(reader, place).await?);
     } else if place.outbox.file().is_some() {
-        for name in reader.batch_names(usize::MAX).await? {
+        let of_file = match n_batches {
+            Some(n) => reader.latest_batches(n).await?,
+            None => reader.batch_names(usize::MAX).await?,
+        };
+        for name in of_file {
             infos.extend(reader.batch_info(&name).await?);
         }
     } else {
         whole = Some(reader.status(Scope::All, Timestamp::now()).await?);
-        names = reader.batch_names(NAMES_TYPED_MAX).await?;
     }
     let crew = reader.crew().await?;
     let mut halted = reader.halted().await?;
@@ -100,7 +110,7 @@ pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
         halted.retain(|batch| infos.iter().any(|info| info.name == batch.lote));
     }
     let holder = place.outbox.holder();
-    let latest = latest(reader, place).await?.map(|info| info.name);
+    let latest = latest_name(reader).await?;
     let mut batches = Vec::new();
     for info in infos {
         let scope = Scope::Batch(info.id);
@@ -109,5 +119,5 @@ pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
         batches.push((info, status, reasons));
     }
     outbox.close().await?;
-    Ok(OutboxStatus { batches, whole, names, crew, halted, holder, latest })
+    Ok(OutboxStatus { batches, whole, crew, halted, holder, latest })
 }

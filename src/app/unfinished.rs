@@ -190,6 +190,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::Way;
 
     fn unfinished(batch: &str, at: i64) -> Unfinished {
         let what = BatchContent { batch: batch.to_owned(), ..what() };
@@ -258,7 +259,12 @@ mod tests {
         for folder in [&here, &there] {
             std::fs::create_dir(folder).unwrap();
         }
-        let at = |here: &Path| Outboxes { url: None, here: here.to_owned(), user: String::new() };
+        let at = |here: &Path| Outboxes {
+            url: None,
+            here: here.to_owned(),
+            user: String::new(),
+            way: Way::Terminal,
+        };
         let kept = Kept::of(state.path(), &at(&here)).unwrap();
         kept.write(&unfinished("B", 0), || true).unwrap();
         assert!(kept.all().0.is_empty(), "it was stopped");
@@ -270,7 +276,7 @@ mod tests {
     }
 
     fn kept(state: &Path) -> Kept {
-        let here = Outboxes { url: None, here: state.to_owned(), user: String::new() };
+        let here = Outboxes { url: None, here: state.to_owned(), user: String::new(), way: Way::Terminal };
         Kept::of(state, &here).unwrap()
     }
 

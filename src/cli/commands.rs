@@ -14,6 +14,7 @@ use super::{
     watch, web, worker,
 };
 use crate::app::place::Outboxes;
+use crate::outbox::Way;
 use crate::settings::{Environment, Sources};
 
 pub fn run(
@@ -43,7 +44,7 @@ pub fn run(
         let outboxes = |sources: &Sources| {
             let url = sources.resolve(&global.database)?.url;
             let user = sources.environment().user();
-            Ok::<_, Failure>(Outboxes { url, here: PathBuf::new(), user })
+            Ok::<_, Failure>(Outboxes { url, here: PathBuf::new(), user, way: Way::Terminal })
         };
         match command {
             Command::Import(args) => {
@@ -108,13 +109,17 @@ pub fn run(
                 web::web(&args, outboxes(&sources)?, sources, screen).await
             }
             Command::Pause { reason } => {
-                pause::pause(&database::named(global, &sources()?)?, &reason, screen).await
+                let sources = sources()?;
+                let user = sources.environment().user();
+                pause::pause(&database::named(global, &sources)?, &user, &reason, screen).await
             }
             Command::Resume { lote: Some(lote) } => {
                 resume::resume_lote(&outboxes(&sources()?)?.find(Some(&lote))?, screen).await
             }
             Command::Resume { lote: None } => {
-                pause::resume(&database::named(global, &sources()?)?, screen).await
+                let sources = sources()?;
+                let user = sources.environment().user();
+                pause::resume(&database::named(global, &sources)?, &user, screen).await
             }
             Command::Doctor { settings } => doctor::doctor(&settings, &sources()?, global, screen).await,
             Command::Catalogue { settings } => catalogue::catalogue(&settings, &sources()?, screen).await,

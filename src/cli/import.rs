@@ -20,6 +20,7 @@ use crate::app::merged;
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::{Target, known_binding};
 use crate::intake::Hashing;
+use crate::outbox::Way;
 use crate::registry::{ColumnMemory, Registry};
 use crate::settings::{self, Sources};
 
@@ -82,8 +83,17 @@ pub async fn import(
     let user = &sources.environment().user();
     let people = app::results::people(args.with_people);
     let holds_rest = args.sample.is_some();
-    let order =
-        Order { sheet: &sheet, work: &work, target, verify_first, is_shared, holds_rest, user, people };
+    let order = Order {
+        sheet: &sheet,
+        work: &work,
+        target,
+        verify_first,
+        is_shared,
+        holds_rest,
+        user,
+        way: Way::Terminal,
+        people,
+    };
     let mut staged = Staged::new(order, intake, sending.rate).await?;
     findings::tell(&staged.read.findings, screen);
     screen.notes(merged::lines(&staged.read.merged));

@@ -11,7 +11,7 @@ use super::standing::at_most;
 use super::telling::Telling;
 use crate::app::import::{Plan, TakenIn};
 use crate::app::target::Target;
-use crate::delivery::{Control, HUBSOFT_RATE, Policy, Rate};
+use crate::delivery::{Control, HUBSOFT_RATE, Policy, Rate, Reason};
 use crate::language::times;
 use crate::service::RowLog;
 
@@ -60,6 +60,9 @@ pub async fn open(
     // A run is large, and what looks on would carry it about on the stack.
     let run = telling.beside(&looking, Box::pin(run));
     let ending = progress.follow(taken_in.outbox(), run).await?;
+    if ending.reason == Reason::Stopped {
+        taken_in.note_stop(None).await?;
+    }
     telling.ran(&looking, &ending.reason);
     Ok(Run { ending, signal: signals.asked() })
 }

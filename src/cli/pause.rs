@@ -8,20 +8,24 @@ use super::typed::Typed;
 use crate::app;
 use crate::app::address::Led;
 use crate::language::said;
-use crate::outbox::Address;
+use crate::outbox::{Address, By, Way};
 
-pub async fn pause(outbox: &Address, reason: &str, screen: &Screen) -> Result<Exit, Failure> {
-    app::pause(outbox, &said(reason)).await?;
+pub async fn pause(outbox: &Address, user: &str, reason: &str, screen: &Screen) -> Result<Exit, Failure> {
+    app::pause(outbox, at_terminal(user), &said(reason)).await?;
     let resume = Typed::now().other(&["resume"]);
     screen.note(tr!("all workers stop within two seconds; `%{resume}` lets them go on", resume = resume));
     Ok(Exit::Done)
 }
 
-pub async fn resume(outbox: &Address, screen: &Screen) -> Result<Exit, Failure> {
-    let still_halted = app::resume(outbox).await?;
+pub async fn resume(outbox: &Address, user: &str, screen: &Screen) -> Result<Exit, Failure> {
+    let still_halted = app::resume(outbox, at_terminal(user)).await?;
     screen.note(tr!("all workers go on"));
     for batch in &still_halted {
         screen.note_or_log(halted(batch, Led::Setting), halted_in_log(batch, Led::Setting));
     }
     Ok(Exit::Done)
+}
+
+fn at_terminal(user: &str) -> By<'_> {
+    By { who: user, way: Way::Terminal }
 }

@@ -3,6 +3,7 @@
 //! Only this room knows SQL. What the commands say to an outbox, and what they hear back, has types of
 //! its own here, so that it is the same of both drivers.
 
+mod acts;
 mod any;
 mod batches;
 mod causes;
@@ -16,6 +17,7 @@ mod importing;
 mod lately;
 mod merges;
 mod names;
+mod overview;
 pub mod postgres;
 mod queue;
 mod reasons;
@@ -28,6 +30,7 @@ mod stored;
 mod warnings;
 mod which;
 
+pub use acts::{Act, By, Deed, Way};
 pub use any::{
     Address, AnyOutbox, AnyReader, AnyStaging, AnyUncommitted, AnyWorker, LEASE, OpenFault, Ping,
     ReadOnlyOutbox, Terms,
@@ -39,6 +42,7 @@ pub use importing::*;
 #[cfg(feature = "inside")]
 pub use lately::{Lately, Said};
 pub use names::{kind_name, state_name, state_of};
+pub use overview::{Overview, Searched, Worker};
 pub use postgres::{Health, PgOutbox, has_password};
 pub use reasons::{EXAMPLES_MAX, ExampleRow, Reasons, RowReason, Tally, Why};
 pub use rows::*;

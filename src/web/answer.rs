@@ -28,7 +28,7 @@ use super::desk::{Stage, Word};
 use super::door::{For, Refusal, Visitor};
 use super::logins::NotIn;
 use super::speech::{not_found, spoken};
-use super::{Route, Site, batches, cut_off, files, going, page, rows, sheets, work};
+use super::{Route, Site, batches, cut_off, files, going, on_call, page, rows, sheets, work};
 
 /// Of what a form of ours says.
 const BODY_LEN_MAX: usize = 64 * 1024;
@@ -75,6 +75,7 @@ fn routes() -> impl Iterator<Item = Route> {
     .into_iter()
     .chain(sheets::routes())
     .chain(rows::routes())
+    .chain(on_call::routes())
 }
 
 pub fn router(site: Arc<Site>) -> Router {
@@ -205,12 +206,20 @@ fn script(text: &'static str) -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
 }
 
+#[derive(Deserialize)]
+struct Before {
+    /// What comes before the first that is shown.
+    #[serde(default)]
+    before: usize,
+}
+
 async fn home(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
+    Query(Before { before }): Query<Before>,
 ) -> Markup {
-    let looked = batches::look(&site.outboxes).await;
+    let looked = site.home.seen(before, batches::look(&site.outboxes, before)).await;
     let cut_off = cut_off::look(&site);
     spoken(&headers, || batches::page_of(&looked, &site.desk.standing().stage, &cut_off, &visitor))
 }
@@ -301,6 +310,7 @@ mod tests {
 
     use super::*;
     use crate::app::place::Outboxes;
+    use crate::outbox::Way;
     use crate::registry::{Password, Role, User, Users};
     use crate::settings::Sources;
 
@@ -313,7 +323,7 @@ mod tests {
             let password = Password::try_from(format!("{name} likes horses")).unwrap();
             users.put(User::new(name.parse().unwrap(), role, &password)).unwrap();
         }
-        let outboxes = Outboxes { url: None, here: here.to_owned(), user: String::new() };
+        let outboxes = Outboxes { url: None, here: here.to_owned(), user: String::new(), way: Way::Terminal };
         let (at, stop) = (HERE.parse().unwrap(), CancellationToken::new());
         let (site, ordered) = Site::new(at, None, Some(users), outboxes, Sources::default(), |_, _| 0, stop);
         (router(site), ordered)
@@ -365,7 +375,8 @@ mod tests {
     #[tokio::test]
     async fn a_defect_that_an_answer_comes_upon_is_told_as_one() {
         let here = tempfile::tempdir().unwrap();
-        let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
+        let outboxes =
+            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
         let (at, stop) = (HERE.parse().unwrap(), CancellationToken::new());
         let (site, _ordered) = Site::new(at, None, None, outboxes, Sources::default(), |_, _| 0, stop);
         let guarded = from_fn_with_state((Arc::clone(&site), For::Anybody, None), guard);

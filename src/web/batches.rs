@@ -1,77 +1,94 @@
 //! The first page: what was imported here, and how it stands.
 
-use std::borrow::Cow;
-
 use maud::{Markup, html};
 
+use super::bring::bring;
 use super::cut_off::CutOffs;
 use super::desk::Stage;
 use super::door::Visitor;
 use super::lead::Lead;
-use super::page::{failed, log_out, page, shown};
+use super::overview::{self, halt};
+use super::page::{Course, failed, log_out, shown, whole as whole_page};
 use crate::app::fault::Fault;
+use crate::app::overview::Overview;
 use crate::app::place::{Outboxes, Place};
-use crate::app::{self, CrewTold, OutboxStatus};
+use crate::app::{self, OutboxStatus};
 use crate::delivery::State;
 use crate::language::filled::whole;
 use crate::language::times::local;
-use crate::outbox::{Halted, Status};
+use crate::outbox::Status;
 use crate::registry::Role;
 use crate::text;
 
-/// What is known of each outbox.
-pub struct Looked(Result<Vec<Seen>, Fault>);
+/// Work folders, and batches of a file, that are shown at a time.
+const SHOWN_MAX: usize = 20;
+
+/// What is known of what there is.
+pub enum Looked {
+    Shared(Result<Box<Overview>, Fault>),
+    Folders {
+        seen: Result<Vec<Seen>, Fault>,
+        /// That come before.
+        n_before: usize,
+        /// Whether others come behind.
+        is_more: bool,
+    },
+}
 
 /// An outbox, and how it stands.
 type Seen = (Place, Result<OutboxStatus, Fault>);
 
-pub async fn look(outboxes: &Outboxes) -> Looked {
-    let places = match outboxes.all(None) {
-        Ok(places) => places,
-        Err(Fault::NoWorkFolder) => Vec::new(),
-        Err(fault) => return Looked(Err(fault)),
+/// Of work folders those behind the first `n_before`.
+pub async fn look(outboxes: &Outboxes, n_before: usize) -> Looked {
+    let (places, is_more) = match outboxes.lately(n_before, SHOWN_MAX) {
+        Ok(found) => found,
+        Err(fault) => return Looked::Folders { seen: Err(fault), n_before, is_more: false },
     };
-    let mut looked = Vec::with_capacity(places.len());
-    for place in places {
-        let status = app::status(&place).await;
-        looked.push((place, status));
+    if let Some(place) = places.first().filter(|place| place.outbox.file().is_none()) {
+        return Looked::Shared(app::overview::overview(&place.outbox).await.map(Box::new));
     }
-    Looked(Ok(looked))
+    let mut seen = Vec::with_capacity(places.len());
+    for place in places {
+        let status = app::status_lately(&place, SHOWN_MAX).await;
+        seen.push((place, status));
+    }
+    Looked::Folders { seen: Ok(seen), n_before, is_more }
 }
 
 /// `stage`: how the import stands that was ordered last.
-pub fn page_of(Looked(looked): &Looked, stage: &Stage, cut_off: &CutOffs, visitor: &Visitor) -> Markup {
-    let body = match looked {
-        Err(fault) => failed(fault),
-        Ok(places) if places.is_empty() => html! {
-            p { (tr!("Nothing was imported in this folder yet.")) }
-        },
-        Ok(places) => html! {
-            @for (place, status) in places { (outbox(place, status, visitor.role)) }
-        },
-    };
+pub fn page_of(looked: &Looked, stage: &Stage, cut_off: &CutOffs, visitor: &Visitor) -> Markup {
+    let role = visitor.role;
     let body = html! {
         @if !stage.is_free() { p { a href="/import" { (tr!("To the import that goes on")) } } }
         @if visitor.role == Role::Abrir && !cut_off.is_empty() {
             p { a href="/import" { (tr!("To the import that was cut off")) } }
         }
-        @if visitor.role == Role::Abrir {
+        @if role == Role::Abrir {
             (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))
         }
-        (body)
+        @match looked {
+            Looked::Shared(overview) => (overview::section(overview.as_deref(), role)),
+            Looked::Folders { seen: Err(fault), .. } => (failed(fault)),
+            Looked::Folders { seen: Ok(seen), n_before, is_more } => (folders(seen, *n_before, *is_more, role)),
+        }
         @if let Some(name) = visitor.owner() { (log_out(name)) }
     };
-    page(&tr!("Batches"), &body)
+    let course = match looked {
+        Looked::Shared(_) => Course::LooksAgain,
+        _ => Course::Stays,
+    };
+    whole_page(&tr!("Batches"), course, &body)
 }
 
-/// Where a sheet is chosen, or dropped: a field for files takes both.
-pub fn bring(label: &str) -> Markup {
+fn folders(seen: &[Seen], n_before: usize, is_more: bool, role: Role) -> Markup {
     html! {
-        form.bring method="post" action="/sheets" enctype="multipart/form-data" {
-            label for="sheet" { (label) }
-            input #sheet name="sheet" type="file" required;
-            button { (tr!("Check")) }
-            p { small { (tr!("It is only checked; nothing is sent before you say so.")) } }
+        @if seen.is_empty() { p { (tr!("Nothing was imported in this folder yet.")) } }
+        @for (place, status) in seen { (outbox(place, status, role)) }
+        @if 0 < n_before {
+            p { a href={ "/?before=" (n_before.saturating_sub(SHOWN_MAX)) } { (tr!("Later batches")) } }
+        }
+        @if is_more {
+            p { a href={ "/?before=" (n_before.saturating_add(SHOWN_MAX)) } { (tr!("Earlier batches")) } }
         }
     }
 }
@@ -87,13 +104,6 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>, role: Role) -> Ma
         @for (info, standing, _) in &status.batches {
             (batch(&linked(place, &info.name, role), standing))
         }
-        @if let Some(standing) = &status.whole { (batch(&html! { (tr!("all batches")) }, standing)) }
-        @if !status.names.is_empty() {
-            ul { @for name in &status.names {
-                li { (linked(place, name, role)) }
-            } }
-        }
-        @if let Some(crew) = &status.crew { (at_work(CrewTold::of(crew), role)) }
         @if let Some(holder) = &status.holder {
             p { (shown(&text::works_on_it(holder.pid, &holder.doing))) }
         }
@@ -130,36 +140,4 @@ fn batch(name: &Markup, status: &Status) -> Markup {
             }
         }
     }
-}
-
-/// Who works on a shared outbox.
-fn at_work(CrewTold { works, stopped, held_back }: CrewTold, role: Role) -> Markup {
-    html! {
-        p.warn[works.is_none()] {
-            (works.unwrap_or_else(|| tr!("No worker is alive: what is due waits for one, or for an import from here.")))
-        }
-        @if let Some(why) = stopped {
-            p.warn { (shown(&tr!("All workers are stopped: %{why}", why = reason(role, why)))) }
-        }
-        @for line in held_back { p.warn { (shown(&line)) } }
-    }
-}
-
-/// HubSoft's words may name somebody.
-fn reason<'a>(role: Role, why: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
-    match role {
-        Role::Abrir => why.into(),
-        Role::Acompanhar => tr!("who opens tickets sees why"),
-    }
-}
-
-fn halt(halted: &Halted, role: Role) -> Markup {
-    let Halted { lote, reason, n_waiting, .. } = halted;
-    let why = tr!(
-        "`%{lote}` is halted, %{n} %{n|row waits|rows wait}: %{reason}",
-        lote = shown(lote),
-        n = n_waiting,
-        reason = self::reason(role, text::halt_reason(reason)),
-    );
-    html! { p.warn role="status" { (shown(&why)) } }
 }

@@ -167,6 +167,7 @@ fn order_of(site: &Site, kept: &Unfinished) -> Option<Order> {
         agreed: None,
         batch: OnceLock::new(),
         stop: CancellationToken::new(),
+        stopped_by: OnceLock::new(),
     })
 }
 

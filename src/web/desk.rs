@@ -45,8 +45,9 @@ pub struct Order {
     pub agreed: Option<Agreed>,
     /// What its batch turned out to be.
     pub batch: OnceLock<BatchCode>,
-    /// A person stops it.
+    /// A person stops it: who.
     pub stop: CancellationToken,
+    pub stopped_by: OnceLock<String>,
 }
 
 /// A number that no order or question had before: the clock's, in microseconds.

@@ -17,17 +17,22 @@ const PIECE_LEN: usize = 64 * 1024;
 
 /// The file `name` of `folder`; `None`: there is none, or it is none of the results.
 pub async fn sent(folder: &Path, name: &str) -> Option<Response> {
+    sent_of(folder, name, ()).await
+}
+
+/// The same of a folder that `held` keeps there: until the file was sent.
+pub async fn sent_of(folder: &Path, name: &str, held: impl Send + 'static) -> Option<Response> {
     let name = Some(name).filter(|name| report::is_file(name))?;
     let file = File::open(folder.join(name)).await.ok()?;
-    let pieces = unfold(file, async |mut file| {
+    let pieces = unfold((file, held), async |(mut file, held)| {
         let mut piece = vec![0; PIECE_LEN];
         match file.read(&mut piece).await {
             Ok(0) => None,
             Ok(n) => {
                 piece.truncate(n);
-                Some((Ok(Bytes::from(piece)), file))
+                Some((Ok(Bytes::from(piece)), (file, held)))
             }
-            Err(error) => Some((Err(error), file)),
+            Err(error) => Some((Err(error), (file, held))),
         }
     });
     // A browser is to keep it, and to show nothing of it as a page of ours.

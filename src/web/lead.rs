@@ -6,6 +6,7 @@ use super::form::Form;
 use crate::app::fault::Fault;
 use crate::app::place::{Outboxes, Place};
 
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lead {
     /// The work folder that its outbox lies in. `None`: a setting names the outbox.
     folder: Option<String>,
@@ -21,6 +22,11 @@ impl Lead {
 
     pub fn to(place: &Place, batch: &str) -> Self {
         Self { folder: place.folder_name(), batch: batch.to_owned() }
+    }
+
+    /// To a batch of the outbox that a setting names.
+    pub fn shared(batch: &str) -> Self {
+        Self { folder: None, batch: batch.to_owned() }
     }
 
     pub fn place(&self, outboxes: &Outboxes) -> Result<Place, Fault> {

@@ -1,22 +1,27 @@
-// Shows how the import stands as soon as that changes. Without this the page loads itself again.
+// Shows how things stand as soon as that changes, or each so many milliseconds (data-every). Without this the
+// page of an import loads itself again.
 const [live, content] = ["live", "content"].map((id) => document.getElementById(id));
-const events = new EventSource("/import/events");
+const every = Number(live.dataset.every);
+const events = every ? null : new EventSource("/import/events");
 let last = Promise.resolve();
-events.onmessage = () => { last = last.then(renew).catch(() => setTimeout(events.onmessage, 3000)); };
+const renewed = () => { last = last.then(renew).catch(() => setTimeout(renewed, 3000)); };
+if (events) events.onmessage = renewed; else setTimeout(renewed, every);
 
 async function renew() {
-  const answer = await fetch("/import", { cache: "no-store" });
+  const answer = await fetch(location.href, { cache: "no-store" });
   if (!answer.ok) throw new Error(answer.status);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   // A page that does not follow has another form: a question, or the end.
-  if (!page.querySelector("script[src='/live.js']")) { events.close(); location.reload(); return; }
+  if (!page.querySelector("script[src='/live.js']")) { events?.close(); location.reload(); return; }
   const wasWithin = live.contains(document.activeElement);
   become(live, page.getElementById("live"));
   // What had the focus may be gone: who moves by keys stays here.
   if (wasWithin && !live.contains(document.activeElement)) (live.querySelector("button") ?? content).focus();
+  if (every) setTimeout(renewed, every);
 }
 
-// Changes only what is another than before: the focus stays where it is, and nothing is read out twice.
+// Changes only what is another than before: the focus stays where it is, nothing is read out twice, and what a
+// person has opened stays open.
 function become(old, now) {
   if (old.isEqualNode(now)) return;
   if (old.nodeName !== now.nodeName || old.childNodes.length !== now.childNodes.length) {
@@ -24,7 +29,7 @@ function become(old, now) {
     return;
   }
   if (old.nodeType === Node.TEXT_NODE) { old.data = now.data; return; }
-  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name } of [...old.attributes]) if (name !== "open" && !now.hasAttribute(name)) old.removeAttribute(name);
   for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   const pairs = [...old.childNodes].map((node, at) => [node, now.childNodes[at]]);
   for (const [node, other] of pairs) become(node, other);

@@ -4,18 +4,18 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
-use super::batches::bring;
+use super::bring::bring;
 use super::going::not_real;
 use super::lead::Lead;
-use super::page::{copying, scrolling, shown};
-use crate::app::counted;
+use super::page::{copying, scrolling, shown, table};
 use crate::app::found::Found;
 use crate::app::retry;
+use crate::app::{acts, counted};
 use crate::delivery::{AttemptKind, State};
 use crate::language::filled::whole;
 use crate::language::said;
 use crate::language::times::local;
-use crate::outbox::{Counts, RowDetails, state_name, state_of};
+use crate::outbox::{BatchInfo, Counts, RowDetails, state_name, state_of};
 use crate::printable;
 use crate::report::ERRORS;
 use crate::text;
@@ -43,12 +43,12 @@ fn word_of(states: &[State]) -> &'static str {
     }
 }
 
-pub fn page_of(lead: &Lead, text: &str, found: &Found) -> Markup {
-    let counts = &found.batch.counts;
+pub fn page_of(lead: &Lead, text: &str, batch: &BatchInfo, found: &Found) -> Markup {
+    let counts = &batch.counts;
     let body = html! {
         p role="status" { (counted::in_words_now(counts)) }
         @if !found.is_real { (not_real()) }
-        (search(lead, text, found))
+        (search(lead, text, counts, &found.states))
         (rows(lead, &found.rows))
         @if let Some(next) = found.next {
             @let after = next.number().to_string();
@@ -58,12 +58,12 @@ pub fn page_of(lead: &Lead, text: &str, found: &Found) -> Markup {
         (protocolos(&found.rows))
         (files(lead, found))
         (deeds(lead, counts))
+        (table(&tr!("What was done"), &found.acts.iter().map(acts::told).collect::<Vec<_>>()))
     };
-    copying(&shown(&found.batch.name), &body)
+    copying(&shown(&batch.name), &body)
 }
 
-fn search(lead: &Lead, text: &str, Found { batch, states, .. }: &Found) -> Markup {
-    let counts = &batch.counts;
+fn search(lead: &Lead, text: &str, counts: &Counts, states: &[State]) -> Markup {
     let n_of = |states: &[State]| states.iter().map(|state| counts.count(*state)).sum::<u64>();
     let one = |state: State| (state_name(state), said(text::state(state)), counts.count(state));
     let mut offers = vec![
@@ -106,14 +106,15 @@ fn rows(lead: &Lead, rows: &[RowDetails]) -> Markup {
                         th scope="col" { "Protocolo" }
                         th scope="col" { (tr!("What is known")) }
                     } }
-                    tbody { @for row in rows { (one_row(lead, row)) } }
+                    tbody { @for row in rows { (one_row(lead, row, None)) } }
                 }
             }))
         }
     }
 }
 
-fn one_row(lead: &Lead, details: &RowDetails) -> Markup {
+/// `first`: a cell before all others.
+pub fn one_row(lead: &Lead, details: &RowDetails, first: Option<&Markup>) -> Markup {
     let row = &details.report;
     let (id, line) = (row.row.0.to_string(), row.line.to_string());
     // What a program inserted has no line.
@@ -121,6 +122,7 @@ fn one_row(lead: &Lead, details: &RowDetails) -> Markup {
     let field = |field| details.fields.get(field).map(printable::name).unwrap_or_default();
     html! {
         tr {
+            @if let Some(cell) = first { (cell) }
             th.n scope="row" { a href=(lead.href("/row", &[("row", &id)])) { (name) } }
             td { (field(Field::Nome)) }
             td { (field(Field::IdClienteServico)) }
@@ -187,7 +189,7 @@ fn files(lead: &Lead, found: &Found) -> Markup {
     }
 }
 
-/// What `retry` and `resolve` do to all rows in a state.
+/// What `retry`, `cancel` and `resolve` do to all rows in a state.
 fn deeds(lead: &Lead, counts: &Counts) -> Markup {
     let is_there = |state: &&State| 0 < counts.count(**state);
     let finished: Vec<_> = retry::STATES.iter().filter(is_there).collect();
@@ -210,6 +212,14 @@ fn deeds(lead: &Lead, counts: &Counts) -> Markup {
                     }
                 }
                 p { button.plain { (tr!("Try again")) } }
+            }
+        }
+        @if 0 < counts.pending {
+            h2 { (tr!("Withdraw")) }
+            p { (tr!("What was certainly not sent is cancelled, and can be tried again later.")) }
+            form method="post" action="/batch/cancel" {
+                (lead.hidden())
+                p { button.plain { (tr!("Cancel %{n} pending %{n|row|rows}", n = counts.pending)) } }
             }
         }
         @for state in doubtful {

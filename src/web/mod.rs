@@ -5,6 +5,7 @@
 
 mod answer;
 mod batches;
+mod bring;
 mod cut_off;
 mod deeds;
 mod desk;
@@ -12,12 +13,17 @@ mod door;
 mod files;
 mod form;
 mod going;
+mod hints;
 mod lead;
 mod logins;
+mod looks;
 mod lote;
+mod on_call;
+mod overview;
 mod page;
 #[cfg(test)]
 mod parity;
+mod plot;
 mod row;
 mod rows;
 mod secret;
@@ -38,17 +44,21 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::fault::Fault;
 use crate::app::place::Outboxes;
 use crate::app::unfinished::Kept;
 use crate::app::uploads::Uploads;
-use crate::outbox::Counts;
+use crate::outbox::{BatchInfo, Counts, Way};
 use crate::registry::Users;
 use crate::service::server::{self, Bounds};
 use crate::settings::Sources;
+use batches::Looked;
 use deeds::{Asked, Deeds};
 pub use desk::Came;
 use desk::{Desk, Word};
 use door::{Door, For, Visitor};
+use lead::Lead;
+use looks::Looks;
 use turns::Turns;
 
 /// At a time; a browser has six.
@@ -77,6 +87,9 @@ pub struct Site {
     reading: Turns,
     desk: Desk,
     deeds: Deeds,
+    /// The first page, by what comes before it.
+    home: Looks<usize, Looked>,
+    batches: Looks<Lead, Result<BatchInfo, Fault>>,
     ends_with: EndsWith,
     stop: CancellationToken,
 }
@@ -98,6 +111,7 @@ impl Site {
         ends_with: EndsWith,
         stop: CancellationToken,
     ) -> (Arc<Self>, Ordered) {
+        let outboxes = Outboxes { way: Way::Page, ..outboxes };
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
         let state_folder = sources.environment().state_folder();
         let unfinished = state_folder.and_then(|folder| Kept::of(&folder, &outboxes));
@@ -115,6 +129,8 @@ impl Site {
             reading,
             desk,
             deeds,
+            home: Looks::default(),
+            batches: Looks::default(),
             ends_with,
             stop,
         };
@@ -124,6 +140,12 @@ impl Site {
     /// What a visitor is called where it is kept who did something.
     fn called(&self, visitor: &Visitor) -> String {
         visitor.user.as_ref().map_or_else(|| self.outboxes.user.clone(), ToString::to_string)
+    }
+
+    /// What a browser had done: who asks from now on sees it.
+    fn forget_looks(&self) {
+        self.home.forget();
+        self.batches.forget();
     }
 
     /// Tells the address that lets a browser in, and, each time that one came in, that of the next; as long

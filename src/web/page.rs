@@ -8,6 +8,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::door::Refusal;
 use super::logins::NotIn;
 use crate::app::fault::Fault;
+use crate::app::show::Told;
 use crate::app::uploads::LEN_MAX;
 use crate::language::Language;
 use crate::language::filled::duration;
@@ -20,17 +21,19 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 
 /// What a browser does with a page besides showing it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Course {
+pub enum Course {
     Stays,
     /// It goes home from it by itself.
     LeadsHome,
     /// It shows what changes as it changes.
     Follows,
+    /// It looks again every few seconds.
+    LooksAgain,
     /// It has something to be copied.
     Copies,
 }
 
-fn whole(title: &str, course: Course, body: &Markup) -> Markup {
+pub fn whole(title: &str, course: Course, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(Language::now().tag()) {
@@ -41,6 +44,7 @@ fn whole(title: &str, course: Course, body: &Markup) -> Markup {
                 @match course {
                     Course::Stays => {}
                     Course::LeadsHome => meta http-equiv="refresh" content="0; url=/";,
+                    Course::LooksAgain => script type="module" src="/live.js" {},
                     Course::Copies => script type="module" src="/copy.js" {},
                     Course::Follows => {
                         script type="module" src="/live.js" {}
@@ -79,6 +83,18 @@ pub fn copying(title: &str, body: &Markup) -> Markup {
 /// A table that may be wider than a phone: it scrolls by itself, also by keys.
 pub fn scrolling(label: &str, table: &Markup) -> Markup {
     html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
+}
+
+/// Things that are known, each with what it is called.
+pub fn table(title: &str, told: &[Told]) -> Markup {
+    html! {
+        @if !told.is_empty() {
+            h2 { (title) }
+            table { tbody {
+                @for (name, text) in told { tr { th scope="row" { (shown(name)) } td { (shown(text)) } } }
+            } }
+        }
+    }
 }
 
 /// What was asked for, and could be neither shown nor done.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::lead::Lead;
-use super::page::{page, shown};
+use super::page::{page, table};
 use crate::app::show::{Story, Told};
 use crate::language::said;
 use crate::outbox::{RowDetails, state_name};
@@ -31,17 +31,6 @@ pub fn page_of(lead: &Lead, details: &RowDetails, of: &str) -> Markup {
         (table(&tr!("What was tried"), &history))
     };
     page(&title, &body)
-}
-
-fn table(title: &str, told: &[Told]) -> Markup {
-    html! {
-        @if !told.is_empty() {
-            h2 { (title) }
-            table { tbody {
-                @for (name, text) in told { tr { th scope="row" { (shown(name)) } td { (shown(text)) } } }
-            } }
-        }
-    }
 }
 
 /// What became of it, where nobody but a person can know.

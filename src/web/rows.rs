@@ -26,13 +26,13 @@ use crate::app::resolve::{
 };
 use crate::app::{retry, show};
 use crate::language::means;
-use crate::outbox::{Cursor, Resolution};
+use crate::outbox::{BatchInfo, Cursor, Resolution};
 use crate::settings::{Flags, Sending};
 
 /// How long HubSoft is asked for a ticket that a person names. Shorter than a browser waits.
 const CHECK_MAX: Duration = Duration::from_secs(15);
 
-type Fields = Vec<(String, String)>;
+pub(super) type Fields = Vec<(String, String)>;
 
 pub fn routes() -> [Route; 7] {
     [
@@ -53,8 +53,21 @@ async fn batch(State(site): State<Arc<Site>>, headers: HeaderMap, Query(fields):
     let after = form.get("after").and_then(|after| after.parse().ok()).unwrap_or_default();
     let text = form.get("text").unwrap_or_default();
     let sought = Sought::new(states_of(form.get("state")), text);
-    let found = async { find(&lead.place(&site.outboxes)?, sought, Cursor::of_number(after)).await };
-    shown(&headers, found.await, |found| lote::page_of(&lead, text, &found))
+    let (batch, after) = (known(&site, &lead).await, Cursor::of_number(after));
+    let batch = match &*batch {
+        Ok(batch) => batch,
+        Err(fault) => {
+            return (StatusCode::CONFLICT, spoken(&headers, || page::undone(fault))).into_response();
+        }
+    };
+    let found = async { find(&lead.place(&site.outboxes)?, batch, sought, after).await };
+    shown(&headers, found.await, |found| lote::page_of(&lead, text, batch, &found))
+}
+
+/// The batch that something leads to, and how many of its rows are in which state.
+async fn known(site: &Site, lead: &Lead) -> Arc<Result<BatchInfo, Fault>> {
+    let look = async { found::batch(&lead.place(&site.outboxes)?).await };
+    site.batches.seen(lead.clone(), look).await
 }
 
 /// A file of the results of a batch, as its import wrote it.
@@ -65,10 +78,13 @@ async fn file(
     Query(fields): Query<Fields>,
 ) -> Response {
     let lead = Lead::of(&Form::of(fields));
-    let folder = async { found::folder(&lead.place(&site.outboxes)?).await };
+    let folder = async {
+        let batch = known(&site, &lead).await;
+        found::folder(&lead.place(&site.outboxes).ok()?, batch.as_ref().as_ref().ok()?).await.ok()?
+    };
     let sent = match folder.await {
-        Ok(Some(folder)) => files::sent(&folder, &name).await,
-        _ => None,
+        Some(folder) => files::sent(&folder, &name).await,
+        None => None,
     };
     match sent {
         Some(sent) => sent,
@@ -92,6 +108,7 @@ fn number_of(form: &Form) -> i64 {
 /// Makes finished rows pending again.
 async fn again(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     axum::Form(fields): axum::Form<Fields>,
 ) -> Response {
@@ -100,7 +117,7 @@ async fn again(
     let states = states.flat_map(|(_, state)| states_of(Some(state)).unwrap_or_default());
     let states = states.filter(|state| retry::STATES.contains(state)).collect::<Vec<_>>();
     let deed = async move |place: Place| retry::retry(&place, &states).await;
-    done(&site, &headers, &form, deed, |_, retried| word::retried(&retried)).await
+    done(&site, &visitor, &headers, &form, deed, |_, retried| word::retried(&retried)).await
 }
 
 /// What came of a person's word on rows.
@@ -141,7 +158,7 @@ async fn none_opened(
         Heard::Other => word::other_row(),
         Heard::Asked(question, of) => word::ask("/batch/not-opened", lead, &asked, &question, &of),
     };
-    done(&site, &headers, &form, deed, page).await
+    done(&site, &visitor, &headers, &form, deed, page).await
 }
 
 /// That a row has no ticket.
@@ -166,7 +183,7 @@ async fn not_opened(
         Some(resolved) => word::not_opened(&resolved),
         None => word::other_row(),
     };
-    done(&site, &headers, &form, deed, page).await
+    done(&site, &visitor, &headers, &form, deed, page).await
 }
 
 /// That a protocolo is that of a row's ticket. HubSoft is asked first.
@@ -179,10 +196,10 @@ async fn opened(
     let form = Form::of(fields);
     let (language, row, is_so) = (language(&headers), number_of(&form), is_so(&form));
     let typed = form.get("protocolo").unwrap_or_default();
-    let (asking, said) = (Arc::clone(&site), typed.to_owned());
+    let (asking, said, who) = (Arc::clone(&site), typed.to_owned(), site.called(&visitor));
     let meant = form.get("of").map(str::to_owned);
     let deed = async move |place: Place| {
-        let (said, who) = (protocolo(&said)?, &asking.called(&visitor));
+        let said = protocolo(&said)?;
         let sending: Sending = asking.sources.resolve(&Flags::none())?;
         let unsettled = Unsettled::named(&[place.row(row)]).await?;
         if meant.as_deref() != Some(unsettled.of()) {
@@ -202,7 +219,7 @@ async fn opened(
                 (None, Some(why))
             }
         };
-        let note = language.speak(|| note_opened(who, said, why.as_deref()));
+        let note = language.speak(|| note_opened(&who, said, why.as_deref()));
         let says = Resolution::Opened { protocolo: said, id_atendimento };
         Ok(Heard::Settled(Box::new(unsettled.settle(says, &note).await?)))
     };
@@ -213,7 +230,7 @@ async fn opened(
         Heard::Other => word::other_row(),
         Heard::Asked(question, of) => word::ask("/row/opened", lead, &asked, &question, &of),
     };
-    done(&site, &headers, &form, deed, page).await
+    done(&site, &visitor, &headers, &form, deed, page).await
 }
 
 /// Whether it was typed that it is so.
@@ -222,8 +239,9 @@ fn is_so(form: &Form) -> bool {
 }
 
 /// Does it in the outbox that the form is about, and tells what came of it.
-async fn done<T: Send + 'static, D>(
+pub(super) async fn done<T: Send + 'static, D>(
     site: &Site,
+    visitor: &Visitor,
     headers: &HeaderMap,
     form: &Form,
     deed: impl FnOnce(Place) -> D + Send + 'static,
@@ -234,9 +252,14 @@ where
 {
     let lead = Lead::of(form);
     let done = match lead.place(&site.outboxes) {
-        Ok(place) => site.deeds.done(move || deed(place)).await,
+        Ok(place) => {
+            let place = place.asked_by(&site.called(visitor));
+            site.deeds.done(move || deed(place)).await
+        }
         Err(fault) => Ok(Err(fault)),
     };
+    // Who asks from now on sees what was done.
+    site.forget_looks();
     match done {
         Ok(done) => shown(headers, done, |came_of| word::page_of(&lead, &page(&lead, came_of))),
         Err(untold) => {
@@ -250,7 +273,11 @@ where
     }
 }
 
-fn shown<T>(headers: &HeaderMap, found: Result<T, Fault>, page: impl FnOnce(T) -> Markup) -> Response {
+pub(super) fn shown<T>(
+    headers: &HeaderMap,
+    found: Result<T, Fault>,
+    page: impl FnOnce(T) -> Markup,
+) -> Response {
     match found {
         Ok(found) => spoken(headers, || page(found)).into_response(),
         Err(fault) => (StatusCode::CONFLICT, spoken(headers, || page::undone(&fault))).into_response(),

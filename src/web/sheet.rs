@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
+use super::bring::bring;
 use super::form::{DESCRICAO, Form};
+use super::hints::on_the_page;
 use super::page::{failed, page, scrolling, shown};
 use crate::app::check::Checked;
 use crate::app::fault::Fault;
@@ -31,7 +33,7 @@ pub fn page_of(id: &str, name: &str, form: &Form, preview: &Result<Preview, Faul
         Ok(preview) => html! {
             (verdict(preview))
             (start(id, form, preview))
-            (reasons(preview))
+            (reasons(id, form, preview))
             (recognised(form, preview))
             (rows(preview))
         },
@@ -73,8 +75,8 @@ fn verdict(Preview { checked, n_to_find, .. }: &Preview) -> Markup {
     }
 }
 
-/// Why rows would not be opened, the commonest reason first, each with how to mend it.
-fn reasons(Preview { checked, hints, .. }: &Preview) -> Markup {
+/// Why rows would not be opened, the commonest reason first, each with how to mend it; and how to go on.
+fn reasons(id: &str, form: &Form, Preview { checked, hints, n_to_find, .. }: &Preview) -> Markup {
     let reasons: Reasons = checked.reasons(&tr!("repeats an earlier line, and would be skipped"));
     let is_wrong = |reason: &&RowReason| reason.code.as_deref() != Some(CUSTOMER_NOT_ASKED.code);
     let told: Vec<_> = reasons.told.iter().filter(is_wrong).collect();
@@ -82,8 +84,9 @@ fn reasons(Preview { checked, hints, .. }: &Preview) -> Markup {
         return html! {};
     }
     let hint = |field: &Option<String>, code: &Option<String>| {
-        let kind = (Cow::Owned(field.clone()?), Cow::Owned(code.clone()?));
-        hints.get(&kind).map(|hint| said(hint))
+        let (field, code) = (field.clone()?, code.clone()?);
+        let hint = hints.get(&(Cow::Owned(field.clone()), Cow::Owned(code.clone())))?;
+        Some(on_the_page(&field, &code, hint))
     };
     html! {
         h2 { (tr!("What is wrong")) }
@@ -111,6 +114,16 @@ fn reasons(Preview { checked, hints, .. }: &Preview) -> Markup {
             }
         }))
         @if 0 < reasons.n_others { p { (tr!("and %{n} more", n = reasons.n_others)) } }
+        @if *n_to_find < checked.n_invalid {
+            form method="get" action={ "/sheets/" (id) "/problems.xlsx" } {
+                (form.hidden())
+                p { button.plain { (tr!("Download the problems as a workbook")) } }
+            }
+            @if checked.n_invalid == checked.n_rows && *n_to_find == 0 {
+                p { (tr!("No row can be opened as it is. Correct the spreadsheet, or say below how it is to be read; then bring it again.")) }
+                (bring(&tr!("The corrected spreadsheet: choose it, or drop it here")))
+            }
+        }
     }
 }
 

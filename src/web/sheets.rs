@@ -2,7 +2,7 @@
 //! its length and the line that it comes by; so what is bounded is how far it gets meanwhile.
 
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,12 +20,15 @@ use super::desk::{Order, order_number};
 use super::door::{For, Visitor};
 use super::form::{Form, name_of};
 use super::speech::{language, not_found, spoken};
-use super::{Route, Site, page, sheet};
+use super::{Route, Site, files, page, sheet};
 use crate::app::fault::Fault;
-use crate::app::preview::{Preview, preview};
+use crate::app::marked::marked;
+use crate::app::preview::preview;
 use crate::app::uploads::{LEN_MAX, Uploads};
 use crate::language::Language;
 use crate::registry::ColumnMemory;
+use crate::report::PROBLEMS_XLSX;
+use crate::settings::Reading;
 
 /// So much of a sheet is to come in so long a time, or it is given up: more than any line brings that a page
 /// can be used by, and what never ends holds a place no longer. Bytes.
@@ -37,12 +40,13 @@ const PIECE_WITHIN: Duration = Duration::from_secs(30);
 const READ_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is bounded here rather than by the time that an answer takes as a whole.
-pub const BY_PIECES: [&str; 2] = ["/sheets", "/sheets/{id}"];
+pub const BY_PIECES: [&str; 3] = ["/sheets", "/sheets/{id}", "/sheets/{id}/problems.xlsx"];
 
-pub fn routes() -> [Route; 3] {
+pub fn routes() -> [Route; 4] {
     [
         ("/sheets", For::WhoOpens, post(receive).layer(DefaultBodyLimit::max(LEN_MAX))),
         ("/sheets/{id}", For::WhoOpens, get(read)),
+        ("/sheets/{id}/problems.xlsx", For::WhoOpens, get(problems)),
         ("/sheets/{id}/import", For::WhoOpens, post(order)),
     ]
 }
@@ -148,17 +152,51 @@ async fn read(
     let Some(kept) = kept else { return not_found(headers).await };
     let form = Form::of(fields);
     let name = name_of(&kept);
-    let preview = preview_of(&site, &visitor, &form, kept, language(&headers)).await;
+    let preview = |file, kept: &FilePath, reading, memory: &_, goes_on: GoesOn<'_>| {
+        preview(file, kept, reading, memory, goes_on)
+    };
+    let preview = read_as(&site, &visitor, &form, kept, language(&headers), preview).await;
     spoken(&headers, || sheet::page_of(&id, &name, &form, &preview)).into_response()
 }
 
-async fn preview_of(
+/// What is wrong with it, as a workbook.
+async fn problems(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<String>,
+    Query(fields): Query<Vec<(String, String)>>,
+) -> Response {
+    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(visitor.owner(), &id));
+    let Some(kept) = kept else { return not_found(headers).await };
+    let (form, user) = (Form::of(fields), site.called(&visitor));
+    let marked = |file, kept: &FilePath, reading, memory: &_, goes_on: GoesOn<'_>| {
+        marked(file, kept, reading, memory, user, goes_on)
+    };
+    match read_as(&site, &visitor, &form, kept, language(&headers), marked).await {
+        Ok(marked) => {
+            let folder = marked.folder().to_owned();
+            match files::sent_of(&folder, PROBLEMS_XLSX, marked).await {
+                Some(sent) => sent,
+                None => not_found(headers).await,
+            }
+        }
+        Err(fault) => (StatusCode::CONFLICT, spoken(&headers, || page::undone(&fault))).into_response(),
+    }
+}
+
+/// Whether somebody waits for it still.
+type GoesOn<'a> = &'a (dyn Fn() -> bool + 'a);
+
+/// What `read` makes of a sheet that is kept, read as the form says.
+async fn read_as<T: Send + 'static>(
     site: &Site,
     visitor: &Visitor,
     form: &Form,
     kept: PathBuf,
     language: Language,
-) -> Result<Preview, Fault> {
+    read: impl FnOnce(PathBuf, &FilePath, Reading, &ColumnMemory, GoesOn<'_>) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
     let reading = site.sources.resolve(&form.flags())?;
     let memory = ColumnMemory::at(site.sources.environment().state_folder());
     let file = site.outboxes.here.join(name_of(&kept));
@@ -170,7 +208,7 @@ async fn preview_of(
     let seen = spawn_blocking(move || {
         let (_turn, ends_at) = (turn, Instant::now() + READ_WITHIN);
         let goes_on = || !gone.is_cancelled() && Instant::now() < ends_at;
-        language.speak(|| preview(file, &kept, reading, &memory, goes_on))
+        language.speak(|| read(file, &kept, reading, &memory, &goes_on))
     });
     seen.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
 }
@@ -197,6 +235,7 @@ async fn order(
         agreed: None,
         batch: OnceLock::new(),
         stop: CancellationToken::new(),
+        stopped_by: OnceLock::new(),
     }) {
         true => Redirect::to("/import").into_response(),
         false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),
@@ -219,6 +258,7 @@ mod tests {
     use super::super::answer::router;
     use super::*;
     use crate::app::place::Outboxes;
+    use crate::outbox::Way;
     use crate::settings::{Environment, Sources};
 
     const HERE: &str = "127.0.0.1:8674";
@@ -229,7 +269,8 @@ mod tests {
     /// The answer to a sheet that comes in so many pieces of so many bytes, one each so many seconds.
     async fn upload(n_pieces: usize, len: usize, seconds: u64) -> Response {
         let here = tempfile::tempdir().unwrap();
-        let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
+        let outboxes =
+            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
         let environment = Environment::from([("STATE_DIRECTORY", here.path().to_str().unwrap())]);
         let sources = Sources::load(environment, None).unwrap();
         let (at, stop) = (HERE.parse().unwrap(), CancellationToken::new());

@@ -8,8 +8,10 @@ use super::page::{page, shown};
 use crate::app::questions::YES;
 use crate::app::resolve::Resolved;
 use crate::app::results::Written;
+use crate::app::resume::Resumed;
 use crate::app::retry::{Opener, Retried};
 use crate::language::said;
+use crate::outbox::Cancelled;
 
 pub fn page_of(lead: &Lead, came_of: &Markup) -> Markup {
     let body = html! {
@@ -70,6 +72,23 @@ pub fn opened(Resolved { n_rows, results }: &Resolved) -> Markup {
         (became(&tr!("%{n} %{n|row is|rows are} now `opened`.", n = *n_rows)))
         (lacks(results.as_ref()))
     }
+}
+
+pub fn cancelled(Cancelled { n_cancelled, n_left }: &Cancelled, results: Option<&Written>) -> Markup {
+    html! {
+        (became(&tr!("%{n} %{n|row is|rows are} cancelled", n = *n_cancelled)))
+        @if 0 < *n_left {
+            p { (tr!("%{n} %{n|row|rows} may have been sent already and %{n|is|are} left: look-ups will tell.", n = *n_left)) }
+        }
+        (lacks(results))
+    }
+}
+
+pub fn resumed(Resumed { lote, was_halted }: &Resumed) -> Markup {
+    became(&shown(&match was_halted {
+        true => tr!("`%{lote}` goes on", lote = lote),
+        false => tr!("`%{lote}` was not halted", lote = lote),
+    }))
 }
 
 fn became(text: &str) -> Markup {

@@ -17,6 +17,7 @@ use super::Site;
 use super::cut_off;
 use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stage, Word, order_number};
 use super::door::Visitor;
+use super::looks::Looks;
 use crate::app::batches::{self, Answer, Earlier, Wish};
 use crate::app::fault::Fault;
 use crate::app::import::{self, Plan, Ran, Staged, Taken, TakenIn};
@@ -30,6 +31,7 @@ use crate::delivery::{Control, Ending, HUBSOFT_RATE, Halt, Policy, Pulse, Reason
 use crate::intake::{Hashing, Hidden};
 use crate::language::filled::typed_number;
 use crate::language::times;
+use crate::outbox::Way;
 use crate::registry::{ColumnMemory, Entry, Registry};
 use crate::service::RowLog;
 use crate::settings;
@@ -107,6 +109,8 @@ fn is_over_for(reason: &Reason, is_program_ending: bool) -> bool {
 pub(super) fn stopped(site: &Site, order: &Order, by: &Visitor) {
     cut_off::forget(site, order);
     tracing::info!("`{}` stops the import", site.called(by));
+    // Who was first.
+    let _ = order.stopped_by.set(site.called(by));
     if let Some(name) = by.owner() {
         let told = order.language.speak(|| tr!("Stopped by `%{name}`.", name = name).into_owned());
         site.desk.tells([Note::Told(told)]);
@@ -200,7 +204,17 @@ impl Worker<'_> {
         let people = results::people(false);
         let (sheet, work) = (&sheet, &work);
         let (target, holds_rest) = (&target, false);
-        let of = import::Order { sheet, work, target, verify_first, is_shared, holds_rest, user, people };
+        let of = import::Order {
+            sheet,
+            work,
+            target,
+            verify_first,
+            is_shared,
+            holds_rest,
+            user,
+            way: Way::Page,
+            people,
+        };
         let mut staged = self.unless_stopped(Staged::new(of, intake, sending.rate)).await?;
         self.tell(|| {
             staged.read.findings.lines().into_iter().chain(merged::lines(&staged.read.merged)).collect()
@@ -360,6 +374,9 @@ impl Worker<'_> {
             ending = run => ending?,
             never = look => match never {},
         };
+        if let (Reason::Stopped, Some(who)) = (&ending.reason, self.order.stopped_by.get()) {
+            taken_in.note_stop(Some(who)).await?;
+        }
         Ok(ending)
     }
 
@@ -544,14 +561,17 @@ async fn look_on(
     goes_on: impl Fn(),
 ) -> Infallible {
     let (mut ticks, mut noted) = (interval(LOOK_EVERY), Instant::now());
+    let (looks, mut last) = (Looks::default(), None);
     loop {
         ticks.tick().await;
         if NOTED_EVERY <= noted.elapsed() {
             noted = Instant::now();
             goes_on();
         }
+        let counts = taken_in.outbox().reader().counts(taken_in.read.merged.scope());
         // While it cannot be read, it stands as it was seen last.
-        if let Ok(counts) = taken_in.outbox().reader().counts(taken_in.read.merged.scope()).await {
+        last = looks.seen((), counts).await.as_ref().as_ref().ok().copied().or(last);
+        if let Some(counts) = last {
             desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_sandbox });
         }
     }
@@ -589,7 +609,8 @@ mod tests {
         let sheet = here.path().join("queda.csv");
         let row = "11001;Sem sinal;Ana;37999112201";
         std::fs::write(&sheet, format!("id_cliente_servico;descricao;nome;telefone\n{row}\n")).unwrap();
-        let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
+        let outboxes =
+            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
         let (at, stop) = ("127.0.0.1:8674".parse().unwrap(), CancellationToken::new());
         let panics = |_: &Came, _: &_| panic!("a defect");
         let (site, ordered) =
@@ -607,6 +628,7 @@ mod tests {
                     agreed: None,
                     batch: OnceLock::new(),
                     stop: CancellationToken::new(),
+                    stopped_by: OnceLock::new(),
                 };
                 let mut standing = site.desk.follow();
                 assert!(site.desk.order(order));

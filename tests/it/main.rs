@@ -1,6 +1,7 @@
 //! The outside view: each module one promise.
 #![allow(clippy::disallowed_methods, reason = "what a test is told by the environment is no setting")]
 
+mod acts;
 mod batches;
 mod beginning;
 mod bounds;

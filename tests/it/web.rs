@@ -3,7 +3,9 @@
 mod browser;
 mod going_on;
 mod holds;
+mod on_call;
 mod rows;
+mod size;
 mod users;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,13 +21,17 @@ use crate::support::site::Site;
 const LONG: Duration = Duration::from_secs(60);
 
 /// All that changes something.
-const POSTS: [&str; 9] = [
+const POSTS: [&str; 13] = [
     "/sheets",
     "/sheets/0/import",
     "/import/answer",
     "/import/stop",
     "/import/forget",
     "/batch/retry",
+    "/batch/cancel",
+    "/batch/resume",
+    "/outbox/pause",
+    "/outbox/resume",
     "/batch/not-opened",
     "/row/opened",
     "/row/not-opened",
@@ -292,6 +298,7 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
         "/batch?batch=q",
         "/batch/files/results.csv?batch=q",
         "/row?batch=q&row=1",
+        "/search?text=q",
     ] {
         check(&format!("GET {path}"), &[&host], 403);
     }

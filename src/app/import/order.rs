@@ -3,6 +3,7 @@
 use crate::app::batches::Work;
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
+use crate::outbox::Way;
 use crate::report::People;
 
 #[derive(Clone, Copy)]
@@ -16,8 +17,9 @@ pub struct Order<'a> {
     pub is_shared: bool,
     /// What its run leaves waits for another word of a person (`--sample`).
     pub holds_rest: bool,
-    /// Who runs it.
+    /// Who runs it, and from where.
     pub user: &'a str,
+    pub way: Way,
     /// What its report tells of people.
     pub people: People,
 }

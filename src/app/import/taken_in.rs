@@ -16,7 +16,7 @@ use crate::app::staging::ReadIn;
 use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
 use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
-use crate::outbox::{AnyOutbox, AnyWorker, BatchInfo, Counts, Halted, LEASE, Reasons, Terms};
+use crate::outbox::{AnyOutbox, AnyWorker, BatchInfo, By, Counts, Deed, Halted, LEASE, Reasons, Terms};
 use crate::report::{self, Run, SUMMARY, Summary};
 
 pub struct TakenIn<'a> {
@@ -104,6 +104,9 @@ impl TakenIn<'_> {
             None if self.is_past_halts => worker.past_halts(merged.scope()),
             None => worker.queue(merged.scope()),
         };
+        // Of a file that went on before too.
+        let n_rows = sample.map_or(self.before.left(), |n| n.min(self.before.left()));
+        self.note(self.order.user, Deed::Import, n_rows).await?;
         let mut ending = deliver::deliver(&worker, &queue, target, policy, control, watch).await?;
         ending.stats.logins += self.calm.n_logins();
         if let Some(recognition) = self.recognition.as_ref().filter(|_| ending.stats.posts == 0) {
@@ -118,6 +121,16 @@ impl TakenIn<'_> {
         drop(queue);
         deliver::leave(worker).await;
         Ok(ending)
+    }
+
+    /// Keeps that a person stopped its run; `None`: who runs it.
+    pub async fn note_stop(&self, who: Option<&str>) -> Result<(), Fault> {
+        self.note(who.unwrap_or(self.order.user), Deed::Stop, 0).await
+    }
+
+    async fn note(&self, who: &str, deed: Deed, n_rows: u64) -> Result<(), Fault> {
+        let (batch, by) = (&self.read.merged.batch_name, By { who, way: self.order.way });
+        Ok(self.outbox.note_act(Some(batch), by, deed, n_rows, Timestamp::now()).await?)
     }
 
     /// Writes the results of its batch, and counts what became of its rows.

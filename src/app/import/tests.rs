@@ -12,6 +12,7 @@ use crate::app::sheet::Sheet;
 use crate::app::target::Target;
 use crate::delivery::{Control, Rate};
 use crate::intake::Hashing;
+use crate::outbox::Way;
 use crate::report::Summary;
 use crate::settings::{self, Flags, Sending, Sources};
 
@@ -49,6 +50,7 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
         is_shared: false,
         holds_rest: false,
         user: "",
+        way: Way::Page,
         people: Default::default(),
     };
     let mut staged = Staged::new(order, intake, sending.rate).await.unwrap();

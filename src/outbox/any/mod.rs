@@ -34,8 +34,8 @@ pub use worker::{AnyWorker, LEASE, Terms};
 
 use super::sqlite::{self, Going, SqliteOutbox};
 use super::{
-    BatchId, BindError, Cancelled, HaltId, Halted, ImportId, MergeError, MergeOptions, NewRow, NewSource,
-    PgOutbox, Rehearsal, ResolveError, Word, postgres,
+    BatchId, BindError, By, Cancelled, Deed, HaltId, Halted, ImportId, MergeError, MergeOptions, NewRow,
+    NewSource, PgOutbox, Rehearsal, ResolveError, Word, postgres,
 };
 use crate::delivery::code::BatchCode;
 use crate::delivery::{Halt, OutboxError, State};
@@ -168,6 +168,18 @@ impl AnyOutbox {
     /// Settles rows by a person's word: all of them, or none.
     pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
         each_explained!(self, outbox => outbox.resolve(words, now).await)
+    }
+
+    /// Keeps that a person had this done with a batch; without one, with all of the outbox.
+    pub async fn note_act(
+        &self,
+        batch: Option<&str>,
+        by: By<'_>,
+        deed: Deed,
+        n_rows: u64,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        each_explained!(self, outbox => outbox.note_act(batch, by, deed, n_rows, now).await)
     }
 
     /// Gives back what a file's log takes of the disk; tried, since a disk that is full may be in its way.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::super::{
-    BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, ImportId, Page, PgOutbox, Reasons,
-    RowDetails, RowName, RowProblems, Scope, Status, postgres, sqlite,
+    Act, BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, ImportId, Page, PgOutbox,
+    Reasons, RowDetails, RowName, RowProblems, Scope, Status, postgres, sqlite,
 };
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
@@ -145,6 +145,11 @@ impl AnyReader<'_> {
         answered(async { each!(self, reader => reader.batch_names(n).await) }).await
     }
 
+    /// The names of at most `n` batches, of what came in last first.
+    pub async fn latest_batches(self, n: usize) -> Result<Vec<String>, OutboxError> {
+        answered(async { each!(self, reader => reader.latest_batches(n).await) }).await
+    }
+
     /// One row, whole; `None` if there is none of that name.
     pub async fn row(self, name: RowName<'_>) -> Result<Option<RowDetails>, OutboxError> {
         answered(async { each!(self, reader => reader.row(name).await) }).await
@@ -153,6 +158,11 @@ impl AnyReader<'_> {
     /// The host that the outbox is bound to, once something was sent.
     pub async fn host(self) -> Result<Option<String>, OutboxError> {
         answered(async { each!(self, reader => reader.host().await) }).await
+    }
+
+    /// What persons had done with a batch, or with all of the outbox: at most `n`, the latest first.
+    pub async fn acts(self, batch: &str, n: usize) -> Result<Vec<Act>, OutboxError> {
+        answered(async { each!(self, reader => reader.acts(batch, n).await) }).await
     }
 
     /// The batches of which workers post nothing, by name.

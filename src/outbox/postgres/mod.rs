@@ -15,6 +15,7 @@
 //! its last commits (what was done lately is said again), and that a role may lack a right. A number reaches
 //! a statement as a parameter, or from its constant where the planner is to see it.
 
+mod acts;
 mod candidate;
 mod claim;
 mod columns;

@@ -56,9 +56,21 @@ impl PgOutbox {
             })
             .await?;
             n_purged += count(n);
-            let Some(seen) = seen else { return Ok(n_purged) };
+            let Some(seen) = seen else { break };
             last = seen;
         }
+        // Who had things done is somebody, too.
+        let sql = "DELETE FROM mutirao.act WHERE at < least($2, now() - ($3::timestamptz - $2))
+                      AND ($1::text IS NULL OR batch = $1)";
+        in_time(async {
+            let mut tx = self.tx(Access::Shared).await?;
+            let gone =
+                sqlx::query(sql).bind(&filter.lote).bind(Time(before)).bind(Time(now)).persistent(false);
+            gone.execute(&mut *tx).await.trouble()?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(n_purged)
     }
 }
 

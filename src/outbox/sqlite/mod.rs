@@ -4,6 +4,7 @@
 //! So nothing here is done row by row: lists go in as one JSON text (or one `VALUES`), and come back
 //! as one.
 
+mod acts;
 mod candidate;
 mod claim;
 mod clock;

@@ -62,7 +62,15 @@ impl SqliteOutbox {
                 .fetch_all(&mut *tx)
                 .await
                 .trouble()?;
-            let Some(id) = ids.last() else { return Ok(n_purged) };
+            let Some(id) = ids.last() else {
+                // Who had things done is somebody, too.
+                let sql = "DELETE FROM act WHERE at < ?1
+                              AND (?2 IS NULL OR batch = (SELECT name FROM batch WHERE id = ?2))";
+                let gone = sqlx::query(sql).bind(before_ms).bind(batch.map(|batch| batch.0));
+                gone.execute(&mut *tx).await.trouble()?;
+                tx.commit().await?;
+                return Ok(n_purged);
+            };
             last = *id;
             n_purged += ids.len() as u64;
             for sql in [

@@ -253,6 +253,17 @@ impl Reader {
             .trouble()
     }
 
+    /// The names of at most `n` batches, of what came in last first.
+    pub async fn latest_batches(&self, n: usize) -> Result<Vec<String>, OutboxError> {
+        let sql = "SELECT b.name FROM batch b JOIN source s ON s.id = b.source
+                    ORDER BY s.imported_at DESC, b.id DESC LIMIT ?1";
+        sqlx::query_scalar(sql)
+            .bind(i64::try_from(n).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.conn().await)
+            .await
+            .trouble()
+    }
+
     /// One row, whole; `None` if there is none of that name.
     pub async fn row(&self, name: RowName<'_>) -> Result<Option<RowDetails>, OutboxError> {
         let mut conn = self.conn().await;

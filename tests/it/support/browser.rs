@@ -246,6 +246,19 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", screen);
     }
 
+    /// A window of so many points, where it is no phone.
+    #[track_caller]
+    pub fn is_a_desk(&self, width: u32, height: u32) {
+        self.tell("window/rect", json!({"width": width, "height": height}));
+    }
+
+    /// What is seen of the page, as PNG.
+    #[track_caller]
+    pub fn picture(&self) -> Vec<u8> {
+        let picture = self.get("screenshot").unwrap();
+        of_base64(picture.as_str().unwrap())
+    }
+
     #[track_caller]
     pub fn is_no_phone(&self) {
         self.devtools("Emulation.clearDeviceMetricsOverride", json!({}));
@@ -257,6 +270,22 @@ impl Browser {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.devtools("Emulation.setEmulatedMedia", features);
     }
+}
+
+/// Six bits a letter (RFC 4648, section 4).
+fn of_base64(text: &str) -> Vec<u8> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = text.bytes().filter_map(|letter| LETTERS.iter().position(|known| *known == letter));
+    let (mut bytes, mut held, mut n_held) = (Vec::new(), 0_usize, 0);
+    for six in bits {
+        (held, n_held) = (held << 6 | six, n_held + 6);
+        if 8 <= n_held {
+            n_held -= 8;
+            bytes.push((held >> n_held) as u8);
+            held &= (1 << n_held) - 1;
+        }
+    }
+    bytes
 }
 
 impl Drop for Browser {

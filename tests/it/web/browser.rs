@@ -1,6 +1,8 @@
 //! The page as somebody of the office has it: in a browser, from the sheet to the protocolos.
 
 mod access;
+mod on_call;
+mod pictures;
 
 use std::path::{Path, PathBuf};
 
@@ -130,7 +132,13 @@ fn what_is_no_sheet_or_has_no_valid_row_opens_nothing() {
     browser.clicks_on(CHECK);
     browser.reads("0 de 10 linhas são válidas");
     browser.reads("faça uma linha para cada um");
-    assert_eq!(browser.count("form[method=post]"), 0, "nothing leads on from here");
+    assert_eq!(browser.count("form[action$='/import']"), 0, "nothing leads on from here");
+    // How to go on: with what is wrong as a workbook, and the sheet once it is corrected.
+    browser.waits("form[action$='/problems.xlsx'] button");
+    office.site.write("corrigida.csv", rows(2));
+    browser.chooses(&office.site.path("corrigida.csv"));
+    browser.clicks_on(CHECK);
+    browser.reads("2 de 2 linhas são válidas");
     office.opened(0);
 }
 
@@ -214,4 +222,38 @@ fn an_import_that_was_killed_goes_on_and_opens_nothing_twice() {
     browser.clicks_on("Para a importação em andamento");
     browser.reads("60 de 60 abertas");
     office.opened(60);
+}
+
+/// What was wrong is corrected in errors.csv, as a spreadsheet program saves it, and brought to the batch.
+#[test]
+fn what_was_corrected_in_errors_csv_is_opened_and_nothing_twice() {
+    let browser = Browser::new("pt-BR");
+    let mut office = Office::at("unlimited");
+    office.lets_in(&browser, "Nada foi importado");
+    office.site.write("queda.csv", rows(3) + "11901;Sem sinal;Zeca;não tem\n");
+    browser.chooses(&office.site.path("queda.csv"));
+    browser.clicks_on(CHECK);
+    browser.clicks_on(GO_ON_TO_OPEN);
+    browser.reads(NOT_DELETED);
+    browser.clicks("button[name=answer]");
+    browser.reads("3 de 4 abertas");
+    office.opened(3);
+
+    browser.goes_to(&office.address("/"));
+    browser.clicks_on("queda");
+    browser.waits("a[href^='/batch/files/errors.csv']");
+    let errors = office.site.read("queda.mutirao/errors.csv");
+    assert!(errors.contains("não tem"), "{errors}");
+    office.site.write("baixados/errors.csv", errors.replace("não tem", "37999119901"));
+    browser.chooses(&office.site.path("baixados/errors.csv"));
+    browser.clicks_on(CHECK);
+    browser.reads("1 de 1 linha é válida");
+    browser.clicks_on(GO_ON_TO_OPEN);
+    browser.reads(NOT_DELETED);
+    browser.clicks("button[name=answer]");
+    browser.reads("Arquivos");
+    office.opened(4);
+    browser.goes_to(&office.address("/"));
+    browser.clicks_on("queda");
+    browser.reads("4 de 4 abertas");
 }

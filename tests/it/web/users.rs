@@ -250,3 +250,30 @@ fn what_was_cut_off_goes_on_for_who_may_open_tickets_still() {
     assert_eq!((site.audit().tickets, site.audit().markers), (30, 30), "none twice");
     assert_eq!(page.end(), Some(0));
 }
+
+/// Who, when and what, also of what was done at the terminal; who only looks sees none of it.
+#[test]
+fn each_act_is_kept_with_who_had_it_done() {
+    let (site, page) = begun();
+    let [ana, bia] = [page.log_in("ana", ANA), page.log_in("bia", BIA)];
+    // The second row repeats the first.
+    let row = "11001;Sem sinal;Ana;37999112201\n";
+    site.write("queda.csv", format!("id_cliente_servico;descricao;nome;telefone\n{row}{row}"));
+    site.run(&["import", "queda.csv", "--yes", "--rate", "unlimited"]);
+    let batch = "/batch?in=queda.mutirao&batch=queda";
+    let done = || page.get(batch, &[&ana]).2;
+    assert!(done().contains("had 1 row opened (at the terminal)"), "{}", done());
+    let (_, _, body) = page.say("/batch/retry", &ana, "in=queda.mutirao&batch=queda&state=skipped");
+    assert!(body.contains("1 row is pending again"), "{body}");
+    let (_, _, body) = page.say("/batch/cancel", &ana, "in=queda.mutirao&batch=queda");
+    assert!(body.contains("1 row is cancelled"), "{body}");
+    let body = done();
+    let acts = [
+        "`ana` cancelled 1 row (on the page)",
+        "`ana` had 1 row tried again (on the page)",
+        "(at the terminal)",
+    ];
+    let at = acts.map(|act| body.find(act).unwrap_or_else(|| panic!("{act}: {body}")));
+    assert!(at.is_sorted(), "the latest first: {body}");
+    assert_eq!(page.get(batch, &[&bia]).0, 403);
+}

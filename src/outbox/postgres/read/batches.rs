@@ -146,6 +146,16 @@ impl PgOutbox {
             .await
             .trouble()
     }
+
+    /// The names of at most `n` batches, of what came in last first.
+    pub async fn latest_batches(&self, n: usize) -> Result<Vec<String>, OutboxError> {
+        sqlx::query_scalar(include_str!("latest_batches.sql"))
+            .bind(i64::try_from(n).unwrap_or(i64::MAX))
+            .persistent(false)
+            .fetch_all(&mut *self.conn().await?)
+            .await
+            .trouble()
+    }
 }
 
 async fn source_info(conn: &mut PgConnection, source: i64) -> Result<SourceInfo, OutboxError> {

@@ -6,9 +6,11 @@
 mod batches;
 mod course;
 mod filter;
+mod overview;
 mod pages;
 mod reasons;
 mod row;
+mod search;
 mod status;
 
 use crate::ticket::Field;

@@ -31,25 +31,28 @@ fn findings(browser: &Browser, rules: &Value) -> Vec<String> {
 const IS_TOO_WIDE: &str =
     "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
 
+/// What somebody cannot use of a page on a phone, beside that, and in the dark.
+pub(super) fn hindrances(browser: &Browser, page: &str) -> Vec<String> {
+    let mut found = findings(browser, &Value::Null);
+    if browser.runs(IS_TOO_WIDE, json!([])) == true {
+        found.push("wider than a phone".into());
+    }
+    browser.is_no_phone();
+    found.extend(findings(browser, &Value::Null));
+    browser.prefers("dark");
+    found.extend(findings(browser, &json!(["color-contrast"])));
+    browser.prefers("light");
+    browser.is_a_phone();
+    found.into_iter().map(|it| format!("{page}: {it}")).collect()
+}
+
 /// Each kind of page, once, on a phone.
 #[tokio::test]
 async fn everybody_can_use_every_page() {
     let browser = Browser::new("pt-BR");
     let mut office = Office::at("5/s");
     let all = RefCell::new(Vec::new());
-    let look = |page: &str| {
-        let mut found = findings(&browser, &Value::Null);
-        if browser.runs(IS_TOO_WIDE, json!([])) == true {
-            found.push("wider than a phone".into());
-        }
-        browser.is_no_phone();
-        found.extend(findings(&browser, &Value::Null));
-        browser.prefers("dark");
-        found.extend(findings(&browser, &json!(["color-contrast"])));
-        browser.prefers("light");
-        browser.is_a_phone();
-        all.borrow_mut().extend(found.into_iter().map(|it| format!("{page}: {it}")));
-    };
+    let look = |page: &str| all.borrow_mut().extend(hindrances(&browser, page));
     browser.is_a_phone();
     browser.goes_to(&office.address("/"));
     browser.reads("o endereço que o programa mostra");
@@ -124,7 +127,7 @@ async fn everybody_can_use_every_page() {
 
 /// Moves the focus on to what `selector` says; where it goes by, it is seen.
 #[track_caller]
-fn tabs_to(browser: &Browser, selector: &str) {
+pub(super) fn tabs_to(browser: &Browser, selector: &str) {
     const FOCUS: &str = "
         const at = document.activeElement, { outlineStyle, outlineWidth } = getComputedStyle(at);
         const isSeen = at === document.body || (outlineStyle !== 'none' && 0 < parseFloat(outlineWidth));

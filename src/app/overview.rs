@@ -1,0 +1,61 @@
+//! How a shared outbox stands, for whoever is on call; and rows that are looked for among all of it.
+
+use super::fault::Fault;
+use super::found::{FOUND_MAX, PART_LEN_MIN};
+use crate::delivery::RowId;
+use crate::outbox::{self, Address, Crew, Halted, PgOutbox, ReadOnlyOutbox, RowDetails, RowName, Searched};
+use crate::ticket::folded_name;
+
+/// Batches that are named: of what came in last.
+const BATCHES_MAX: usize = 50;
+
+pub struct Overview {
+    pub now: outbox::Overview,
+    pub crew: Crew,
+    pub halted: Vec<Halted>,
+    /// What the latest are called.
+    pub batches: Vec<String>,
+}
+
+pub async fn overview(address: &Address) -> Result<Overview, Fault> {
+    let outbox = shared(address).await?;
+    let overview = Overview {
+        now: outbox.overview().await?,
+        crew: outbox.crew().await?,
+        halted: outbox.halted().await?,
+        batches: outbox.latest_batches(BATCHES_MAX).await?,
+    };
+    outbox.close().await;
+    Ok(overview)
+}
+
+/// Rows, the newest first, and where others may stand.
+pub type Met = (Vec<RowDetails>, Option<RowId>);
+
+/// The rows before `before` that `text` may mean: by a service, a protocolo (or a part of it), a reference, an
+/// id, or words of a name.
+pub async fn search(address: &Address, text: &str, before: Option<RowId>) -> Result<Met, Fault> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = if is_number { String::new() } else { folded_name(text) };
+    let searched = Searched {
+        text: text.to_owned(),
+        is_part: is_number && PART_LEN_MIN <= text.len(),
+        words: name.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+    };
+    let outbox = shared(address).await?;
+    let (found, next) = outbox.search(&searched, before, FOUND_MAX).await?;
+    let mut rows = Vec::with_capacity(found.len());
+    for row in found {
+        rows.extend(outbox.row(RowName::Id(row)).await?);
+    }
+    outbox.close().await;
+    Ok((rows, next))
+}
+
+async fn shared(address: &Address) -> Result<PgOutbox, Fault> {
+    match address.look().await? {
+        ReadOnlyOutbox::Postgres(outbox) => Ok(outbox),
+        ReadOnlyOutbox::Sqlite(_) => Err(Fault::OneWorker),
+    }
+}

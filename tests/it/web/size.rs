@@ -1,0 +1,90 @@
+//! The first view is small and bounded, however much there is.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::Page;
+use crate::support::site::Site;
+
+/// Of a page with all that it loads. Bytes.
+const VIEW_MAX: usize = 100 * 1024;
+
+/// Work folders that are shown at a time.
+const SHOWN_MAX: usize = 20;
+
+impl Page {
+    /// The bytes of a page and of all that it loads, heads included.
+    fn view(&self, cookie: &str, path: &str) -> (usize, String) {
+        let (status, head, body) = self.get(path, &[cookie]);
+        assert_eq!(status, 200, "{path}: {body}");
+        let quoted = |attribute: &str| {
+            let all = body.split(attribute).skip(1).filter_map(|rest| rest.split('"').next());
+            all.filter(|path| path.ends_with(".css") || path.ends_with(".js")).collect::<Vec<_>>()
+        };
+        let loaded: usize = quoted("href=\"")
+            .into_iter()
+            .chain(quoted("src=\""))
+            .map(|path| {
+                let (status, head, body) = self.get(path, &[cookie]);
+                assert_eq!(status, 200, "{path}");
+                head.len() + body.len()
+            })
+            .sum();
+        assert!(0 < loaded, "it has a style: {body}");
+        (head.len() + body.len() + loaded, body)
+    }
+}
+
+#[test]
+fn a_folder_of_many_batches_is_shown_in_parts_the_latest_first() {
+    let site = Site::new("");
+    site.write("q.csv", "id_cliente_servico;descricao;nome;telefone\n11001;Sem sinal;Ana;37999112201\n");
+    site.run(&["import", "q.csv", "--yes", "--rate", "unlimited"]).expect(0);
+    let n_folders = 2 * SHOWN_MAX + 3;
+    for n in 1..n_folders {
+        let folder = site.path(&format!("q{n:02}.mutirao"));
+        fs::create_dir(&folder).unwrap();
+        let outbox = folder.join("outbox.db");
+        fs::copy(site.path("q.mutirao/outbox.db"), &outbox).unwrap();
+        // Later ones were written to longer ago.
+        let at = SystemTime::now() - Duration::from_secs(3600 * n as u64);
+        fs::File::options().write(true).open(&outbox).unwrap().set_modified(at).unwrap();
+    }
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (mut path, mut seen) = ("/".to_owned(), Vec::new());
+    for n_here in [SHOWN_MAX, SHOWN_MAX, 3] {
+        let (n_bytes, body) = page.view(&cookie, &path);
+        assert!(n_bytes <= VIEW_MAX, "{n_bytes} bytes");
+        let folders = body.split("/batch?in=").skip(1).filter_map(|rest| rest.split('&').next());
+        let folders: Vec<_> = folders.map(str::to_owned).collect();
+        assert_eq!(folders.len(), n_here, "{path}: {body}");
+        seen.extend(folders);
+        let next = body.split("<a href=\"/?before=").find(|rest| rest.contains(">Earlier batches<"));
+        path = format!("/?before={}", next.and_then(|rest| rest.split('"').next()).unwrap_or_default());
+    }
+    let expected: Vec<_> = (0..n_folders)
+        .map(|n| if n == 0 { "q.mutirao".to_owned() } else { format!("q{n:02}.mutirao") })
+        .collect();
+    assert_eq!(seen, expected);
+}
+
+/// Of one that has every kind of part: the page of a batch with as many rows as are shown at a time.
+#[test]
+fn no_view_is_larger_than_it_may_be() {
+    let site = Site::new("services_max=11384");
+    let mut sheet = "id_cliente_servico;descricao;nome;telefone\n".to_owned();
+    for n in 1..=400 {
+        let name = "Maria da Conceição Aparecida ".repeat(3);
+        sheet += &format!("{};{};{name}{n};(37) 99911-{n:04}\n", 11_000 + n, "Sem sinal ".repeat(20));
+    }
+    site.write("queda.csv", &sheet);
+    site.run(&["import", "queda.csv", "--yes", "--rate", "unlimited"]).expect(3);
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (_, to, _) = page.bring(&cookie, "outra.csv", &sheet);
+    for path in ["/", "/batch?in=queda.mutirao&batch=queda", &to, "/import"] {
+        let (n_bytes, _) = page.view(&cookie, path);
+        assert!(n_bytes <= VIEW_MAX, "{path}: {n_bytes} bytes");
+    }
+}
