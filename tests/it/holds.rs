@@ -133,3 +133,20 @@ async fn a_strict_import_with_an_invalid_row_is_over_once_it_is_found() {
     assert_eq!(said.code, Some(5), "{}", said.stderr);
     assert!(said.stderr.contains("none was taken in"), "{}", said.stderr);
 }
+
+/// Whoever was asked knew of no halt: one that comes later ends its run too.
+#[tokio::test]
+async fn an_import_ends_where_its_batch_is_halted_while_it_runs() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (url, mut conn) = (database.url(), database.connect().await);
+    let ours = services(90);
+    site.write("queda.csv", rows(&ours.iter().map(String::as_str).collect::<Vec<_>>()));
+    let import = ["import", "queda.csv", "--database-url", &url, "--rate", "4/s", "--yes"];
+    let import = site.start_until(&import, "opening 90 tickets");
+    let halt = "UPDATE mutirao.batch SET halted_at = now(), halt_reason = 'wait for Bia'";
+    sqlx::raw_sql(halt).execute(&mut conn).await.unwrap();
+    let (code, said) = import.end();
+    assert_eq!(code, Some(6), "{said}");
+    assert!(said.contains("wait for Bia"), "{said}");
+    assert!(site.audit().tickets < 90, "{said}");
+}
