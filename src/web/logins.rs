@@ -220,6 +220,7 @@ fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::{Password, Role};
 
     fn at(address: &str) -> IpAddr {
         address.parse().unwrap()
@@ -263,17 +264,29 @@ mod tests {
         assert_eq!(limits.check(ana, office, after(30)), Ok(()));
         assert!(tries(&limits, ana, office, after(30)) && !tries(&limits, ana, office, after(30)));
         assert!((0..10).all(|_| tries(&limits, ana, office, after(400))), "all of them");
+        assert!(!tries(&limits, ana, office, after(400)), "and no more than those");
     }
 
     /// Seen (in reading): the eleventh person of an office waited, and so did one who came and went.
-    #[test]
-    fn right_ones_do_not_count() {
-        let (limits, now) = (Limits::new(), Instant::now());
-        for n in 0..1_000 {
-            let name = n.to_string();
-            assert_eq!(limits.check(&name, at("192.0.2.1"), now), Ok(()), "{n}");
-            limits.came_in(&name, at("192.0.2.1"));
+    #[tokio::test]
+    async fn right_ones_do_not_count() {
+        let here = tempfile::tempdir().unwrap();
+        let users = Users::at(Some(here.path().to_owned()));
+        let password = Password::try_from("correct horse".to_owned()).unwrap();
+        users.put(User::new("ana".parse().unwrap(), Role::Abrir, &password)).unwrap();
+        let logins = Logins::new(users);
+        let tries = async |password: &str| {
+            let found = logins.known("ana", password.to_owned().into(), at("192.0.2.1")).await;
+            found.map(drop)
+        };
+        for n in 0..=WRONG_OF_ADDRESS {
+            assert_eq!(tries("correct horse").await, Ok(()), "{n}");
         }
+        for n in 0..WRONG_OF_ADDRESS {
+            assert_eq!(tries("battery staple").await, Err(NotIn::Unknown), "{n}");
+        }
+        let waits = tries("correct horse").await;
+        assert!(matches!(waits, Err(NotIn::Later(_))), "{waits:?}");
     }
 
     #[test]
