@@ -52,7 +52,6 @@ use crate::outbox::{BatchInfo, Counts, Way};
 use crate::registry::Users;
 use crate::service::server::{self, Bounds};
 use crate::settings::Sources;
-use batches::Looked;
 use deeds::{Asked, Deeds};
 pub use desk::Came;
 use desk::{Desk, Word};
@@ -88,7 +87,7 @@ pub struct Site {
     desk: Desk,
     deeds: Deeds,
     /// The first page, by what comes before it.
-    home: Looks<usize, Looked>,
+    home: Looks<usize, batches::Looked>,
     batches: Looks<Lead, Result<BatchInfo, Fault>>,
     ends_with: EndsWith,
     stop: CancellationToken,
