@@ -184,7 +184,7 @@ fn a_rate_above_the_documented_limit_is_warned_of_where_tickets_are_real() {
 #[test]
 fn a_run_that_waits_for_its_turn_to_log_in_says_so_to_all_who_look_on() {
     let site = Site::new("token_revoked=0.3,seed=7");
-    site.write("queda.csv", rows(60));
+    site.write("queda.csv", rows(24));
     let import = ["import", "queda.csv", "--yes", "--rate", "unlimited", "--concurrency", "1"];
     let (mut command, login) = (site.command(&import), site.login());
     command.env_remove("HUBSOFT_TOKEN");
