@@ -184,7 +184,8 @@ mod tests {
         let (repeats, first_post) = (Repeats::Allow, FirstPost::AtOnce);
         let withdrawn = Withdrawn::Stay;
         let options = MergeOptions { now: NOW, sha256: "", content: "", repeats, first_post, withdrawn };
-        staging.merge(&options).await.map(drop)
+        let (merged, _) = staging.merge(&options).await?;
+        merged.commit().await.map_err(MergeError::Outbox)
     }
 
     async fn pragma(outbox: &SqliteOutbox, sql: &'static str) {
