@@ -312,7 +312,10 @@ mod tests {
         let kept = kept(state.path());
         kept.write(&unfinished("A", 1), || false).unwrap();
         let entries = fs::read_dir(state.path()).unwrap().map(|entry| entry.unwrap().path());
-        let file = entries.into_iter().find(|path| path.extension().is_some_and(|it| it == "jsonl")).unwrap();
+        let file = entries
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+            .unwrap();
         let is_ours = || match kept.all() {
             (all, None) => all.len() == 1,
             (all, Some(error)) => {
