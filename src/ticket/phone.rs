@@ -76,8 +76,10 @@ fn lacking(cell: &str) -> Option<String> {
 
 /// Reads an unwrapped cell that is not blank.
 pub(super) fn read(cell: &str) -> Read<Phone> {
-    if let Some(phone) = usual(cell) {
-        return judge(phone.digits()).map(|notice| (phone, notice));
+    if let Some(phone) = usual(cell)
+        && let Ok(notice) = judge(phone.digits())
+    {
+        return Ok((phone, notice));
     }
     plain(cell).or_else(|problem| beside_others(cell).unwrap_or(Err(problem)))
 }
@@ -162,14 +164,29 @@ fn without_tilde(char: char) -> char {
     }
 }
 
-/// Reads what many cells are, a DDD and a number without anything else. Still to be judged.
+/// Reads what most cells are: `37999112233`, `(37) 99911-2233`. Still to be judged, and read with more care
+/// where it is none.
 fn usual(cell: &str) -> Option<Phone> {
-    let is_usual = matches!(cell.len(), 10 | DIGITS_MAX) && is_digits(cell) && !cell.starts_with('0');
-    is_usual.then(|| {
-        let mut digits = [0; DIGITS_MAX];
-        digits[..cell.len()].copy_from_slice(cell.as_bytes());
-        Phone { digits, n_digits: cell.len() as u8 }
-    })
+    let (ddd, number, is_apart) = match cell.as_bytes() {
+        [b'(', tens, units, b')', number @ ..] => ([*tens, *units], number, true),
+        [tens, units, number @ ..] => ([*tens, *units], number, false),
+        _ => return None,
+    };
+    let number = if is_apart { number.strip_prefix(b" ").unwrap_or(number) } else { number };
+    let (head, tail) = match number {
+        [head @ .., b'-', _, _, _, _] if is_apart => (head, &number[head.len() + 1..]),
+        _ => (number, &number[..0]),
+    };
+    let mut digits = [0; DIGITS_MAX];
+    let n_digits = ddd.len() + head.len() + tail.len();
+    if !matches!(n_digits, 10 | DIGITS_MAX) || ddd[0] == b'0' {
+        return None;
+    }
+    for (digit, written) in digits.iter_mut().zip(ddd.iter().chain(head).chain(tail)) {
+        *digit = *written;
+    }
+    let phone = Phone { digits, n_digits: n_digits as u8 };
+    phone.digits().iter().all(u8::is_ascii_digit).then_some(phone)
 }
 
 /// Digits as they were written. How they are grouped tells which of them are the area code: a cell may hold
@@ -403,6 +420,37 @@ fn is_repeated(digits: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is quick must say what is thorough.
+    #[test]
+    fn what_is_usual_is_read_as_everything_else() {
+        let numbers = ["37999112233", "3732211234", "0799911223", "5599911223", "11111111111", "4003123456"];
+        let mut n_usual = 0;
+        for number in numbers {
+            let (ddd, rest) = number.split_at(2);
+            let (head, tail) = rest.split_at(rest.len() - 4);
+            for cell in [
+                number.to_owned(),
+                format!("({ddd}){rest}"),
+                format!("({ddd}) {rest}"),
+                format!("({ddd}){head}-{tail}"),
+                format!("({ddd}) {head}-{tail}"),
+                format!("({ddd})  {head}-{tail}"),
+                format!("{ddd}{head}-{tail}"),
+                format!("({ddd}) {head}{}-{}", &tail[..1], &tail[1..]),
+                format!("({ddd}) {rest}0"),
+                format!("({ddd}) {}", &rest[1..]),
+            ] {
+                n_usual += usize::from(usual(&cell).is_some());
+                let thorough = plain(&cell).or_else(|problem| beside_others(&cell).unwrap_or(Err(problem)));
+                assert_eq!(read(&cell), thorough, "{cell}");
+            }
+        }
+        assert!(
+            5 * 5 <= n_usual,
+            "five ways of each number, but of the one whose area code is none: {n_usual}"
+        );
+    }
 
     #[test]
     fn a_phone_is_read_however_it_is_written() {

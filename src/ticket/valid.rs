@@ -98,17 +98,25 @@ impl Ticket {
     /// [`Self::repeat_key`]; stored no longer than a person's word holds for the ticket.
     pub fn whole_key(&self) -> [u8; 16] {
         let mut hash = Sha256::new();
-        for field in Field::ALL {
-            let said = match self.value(field) {
-                None => String::new(),
-                Some(Value::Id(id)) => id.get().to_string(),
-                Some(Value::Ids(ids)) => ids.iter().map(|id| format!("{},", id.get())).collect(),
-                Some(Value::Text(text)) => format!("\"{text}"),
-                Some(Value::Flag(flag)) => flag.to_string(),
-                Some(Value::Object(object)) => Json::Object(object.clone()).to_string(),
-            };
+        // What it does not say takes nothing: each is told apart by its number, and by its length.
+        let mut say = |field: Field, said: &[u8]| {
+            hash.update([field as u8]);
             hash.update((said.len() as u64).to_be_bytes());
-            hash.update(said.as_bytes());
+            hash.update(said);
+        };
+        for field in Field::ALL {
+            match self.value(field) {
+                None => {}
+                Some(Value::Id(id)) => say(field, &id.get().to_be_bytes()),
+                Some(Value::Ids(ids)) => {
+                    say(field, &ids.iter().flat_map(|id| id.get().to_be_bytes()).collect::<Vec<_>>());
+                }
+                Some(Value::Text(text)) => say(field, text.as_bytes()),
+                Some(Value::Flag(flag)) => say(field, &[u8::from(flag)]),
+                Some(Value::Object(object)) => {
+                    say(field, Json::Object(object.clone()).to_string().as_bytes())
+                }
+            }
         }
         let hash: [u8; 32] = hash.finalize().into();
         std::array::from_fn(|at| hash[at])
