@@ -61,7 +61,7 @@ pub async fn open(
     let run = telling.beside(&looking, Box::pin(run));
     let ending = progress.follow(taken_in.outbox(), run).await?;
     if ending.reason == Reason::Stopped {
-        taken_in.note_stop(None).await?;
+        taken_in.note_stop(None).await;
     }
     telling.ran(&looking, &ending.reason);
     Ok(Run { ending, signal: signals.asked() })

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 /// So many times as long as it took, a look stands.
 const REST: u32 = 9;
 
+/// But no longer than this: what failed for want of an answer took long, too, and may be well by now.
+const REST_MAX: Duration = Duration::from_secs(30);
+
 /// What took less is looked at anew each time.
 const SHORT: Duration = Duration::from_millis(250);
 
@@ -43,7 +46,7 @@ impl<K: PartialEq, T> Looks<K, T> {
         let mut last = kept.lock().await;
         if let Some(Look { seen, at, took }) = &*last
             && SHORT <= *took
-            && at.elapsed() < REST * *took
+            && at.elapsed() < (REST * *took).min(REST_MAX)
         {
             return Arc::clone(seen);
         }
@@ -96,6 +99,18 @@ mod tests {
         assert_eq!(*look(8).await, 2, "of another place");
         advance(Duration::from_millis(200)).await;
         assert_eq!(*look(7).await, 3);
+        let slow = async || {
+            looks
+                .seen(10, async {
+                    sleep(Duration::from_secs(10)).await;
+                    n.set(n.get() + 1);
+                    n.get()
+                })
+                .await
+        };
+        assert_eq!(*slow().await, 4);
+        advance(Duration::from_secs(31)).await;
+        assert_eq!(*slow().await, 5, "what took ten seconds stands for no minute and a half");
         looks.forget();
         let quick = async || {
             looks
@@ -106,7 +121,7 @@ mod tests {
                 .await
         };
         assert_ne!(quick().await, quick().await, "that took no time");
-        assert_eq!(*look(7).await, 6, "something was done there");
+        assert_eq!(*look(7).await, 8, "something was done there");
         for of in 100..200 {
             look(of).await;
         }

@@ -375,7 +375,7 @@ impl Worker<'_> {
             never = look => match never {},
         };
         if let (Reason::Stopped, Some(who)) = (&ending.reason, self.order.stopped_by.get()) {
-            taken_in.note_stop(Some(who)).await?;
+            taken_in.note_stop(Some(who)).await;
         }
         Ok(ending)
     }

@@ -118,6 +118,24 @@ async fn what_halts_a_sample_is_kept_and_told_and_the_rest_stays_held() {
     assert_eq!(stands(&mut conn).await.1.as_deref(), Some("held"), "the halt is over, and the hold is not");
 }
 
+/// A halt that a hold came to, not the other way about.
+#[tokio::test]
+async fn what_a_sample_keeps_back_of_a_halted_batch_is_held_once_the_halt_is_over() {
+    let (site, database) = (Site::new("services_max=1000"), Database::fresh().await);
+    let mut conn = database.connect().await;
+    let ours = services(60);
+    site.write("queda.csv", rows(&ours.iter().map(String::as_str).collect::<Vec<_>>()));
+    let import = [&["import", "queda.csv", "--batch", "queda"], &FAST[..]].concat();
+    let run = |args: &[&str]| site.run_at(&database.url(), args);
+    run(&import).expect(6);
+    assert_eq!(stands(&mut conn).await.1.as_deref(), Some("same_refusal"));
+    run(&[&import[..], &["--sample", "3"]].concat());
+    let (n_waiting, cause) = stands(&mut conn).await;
+    assert!(0 < n_waiting && cause.as_deref() == Some("same_refusal"), "{n_waiting} {cause:?}");
+    run(&["retry", "queda"]).expect(0);
+    assert_eq!(stands(&mut conn).await.1.as_deref(), Some("held"));
+}
+
 /// Seen: an invalid row was found, the file was read again, and as it had been corrected meanwhile its rows
 /// were taken in, of which nobody was asked.
 #[tokio::test]

@@ -106,7 +106,7 @@ impl TakenIn<'_> {
         };
         // Of a file that went on before too.
         let n_rows = sample.map_or(self.before.left(), |n| n.min(self.before.left()));
-        self.note(self.order.user, Deed::Import, n_rows).await?;
+        self.note(self.order.user, Deed::Import, n_rows).await;
         let mut ending = deliver::deliver(&worker, &queue, target, policy, control, watch).await?;
         ending.stats.logins += self.calm.n_logins();
         if let Some(recognition) = self.recognition.as_ref().filter(|_| ending.stats.posts == 0) {
@@ -124,13 +124,17 @@ impl TakenIn<'_> {
     }
 
     /// Keeps that a person stopped its run; `None`: who runs it.
-    pub async fn note_stop(&self, who: Option<&str>) -> Result<(), Fault> {
-        self.note(who.unwrap_or(self.order.user), Deed::Stop, 0).await
+    pub async fn note_stop(&self, who: Option<&str>) {
+        self.note(who.unwrap_or(self.order.user), Deed::Stop, 0).await;
     }
 
-    async fn note(&self, who: &str, deed: Deed, n_rows: u64) -> Result<(), Fault> {
+    /// What is opened, and results that are to be written, do not depend on it.
+    async fn note(&self, who: &str, deed: Deed, n_rows: u64) {
         let (batch, by) = (&self.read.merged.batch_name, By { who, way: self.order.way });
-        Ok(self.outbox.note_act(Some(batch), by, deed, n_rows, Timestamp::now()).await?)
+        let noted = self.outbox.note_act(Some(batch), by, deed, n_rows, Timestamp::now()).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, deed = deed.name(), "who did it is not kept");
+        }
     }
 
     /// Writes the results of its batch, and counts what became of its rows.

@@ -64,6 +64,10 @@ impl PgOutbox {
         told: &[HaltId],
     ) -> Result<(), OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
+        // What another import adds meanwhile is seen by what follows: that is another statement.
+        let sql = format!("SELECT FROM mutirao.batch b WHERE {MEETS} ORDER BY b.id FOR UPDATE");
+        let locking = sqlx::query(AssertSqlSafe(sql)).bind(batch.0).persistent(false);
+        locking.execute(&mut *tx).await.trouble()?;
         let waits = unsent("o");
         let others = |of| {
             format!(

@@ -21,12 +21,13 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::{Arguments, AssertSqlSafe, Transaction};
 
 use super::columns::each_field;
+use super::commands::is_only_held;
 use super::error::Trouble;
 use super::read::{ReadFilter, counts, halts, imports_of};
 use super::staging::{Staging, lock};
 use crate::delivery::code::BatchCode;
 use crate::delivery::{HaltReason, OutboxError};
-use crate::outbox::causes;
+use crate::outbox::causes::{self, AND_HELD};
 use crate::outbox::merges::counted;
 use crate::outbox::stored::{count, time};
 use crate::outbox::which::unsent;
@@ -251,14 +252,18 @@ impl Merge {
     }
 
     async fn finish(&mut self) -> Result<Merged, OutboxError> {
-        // A halt keeps workers away too, and its reason is not to be lost.
-        let sql = "UPDATE mutirao.batch
-                      SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,
-                          halted_at = CASE WHEN $4 THEN coalesce(halted_at, now()) ELSE halted_at END,
-                          halt_reason = CASE WHEN $4 AND halted_at IS NULL THEN $5 ELSE halt_reason END,
-                          halt_cause = CASE WHEN $4 AND halted_at IS NULL THEN $6::jsonb ELSE halt_cause END
-                    WHERE id = $1";
-        sqlx::query(sql)
+        // A halt keeps workers away too, and its reason is not to be lost; once it is over, the batch is held.
+        let sql = format!(
+            "UPDATE mutirao.batch b
+                SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,
+                    halted_at = CASE WHEN $4 THEN coalesce(halted_at, now()) ELSE halted_at END,
+                    halt_reason = CASE WHEN $4 AND halted_at IS NULL THEN $5 ELSE halt_reason END,
+                    halt_cause = CASE WHEN NOT $4 OR {} THEN halt_cause WHEN halted_at IS NULL THEN $6::jsonb
+                                      ELSE coalesce(halt_cause, '{{}}') || '{AND_HELD}' END
+              WHERE id = $1",
+            is_only_held("b")
+        );
+        sqlx::query(AssertSqlSafe(sql))
             .bind(self.batch)
             .bind(self.source)
             .bind(self.kind == MergeKind::Whole)

@@ -5,6 +5,7 @@ use sqlx::AssertSqlSafe;
 
 use super::super::PgOutbox;
 use super::super::error::Trouble;
+use super::super::values::text;
 use crate::delivery::{OutboxError, RowId};
 use crate::outbox::Searched;
 
@@ -46,7 +47,7 @@ impl PgOutbox {
         let found: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(from)
             .bind(before)
-            .bind(&searched.text)
+            .bind(text(&searched.text))
             .bind(searched.is_part)
             .bind(&searched.words)
             .bind(i64::try_from(n).unwrap_or(i64::MAX))
