@@ -167,7 +167,7 @@ fn who_declines_opens_nothing_and_may_go_on() {
 #[test]
 fn who_looks_at_an_import_in_several_windows_sees_one() {
     let (browser, other) = (Browser::new("pt-BR"), Browser::new("en-US"));
-    let mut office = Office::at("10/s");
+    let mut office = Office::at("3/s");
     office.lets_in(&browser, "Nada foi importado");
     office.lets_in(&other, "Nothing was imported");
     office.asks(&browser, 60);
