@@ -1,8 +1,8 @@
 //! What the page takes: `cargo bench --bench page -- [first] [rows] [going] [shared] [full]`.
 //!
 //! The real binary on loopback, asked as a browser asks, the connection anew each time. `full`: `rows` with a
-//! million of them. Prints figures beside their bars and asserts nothing: machines differ. (That the first view
-//! is small, a test holds.)
+//! million of them. Prints figures beside their bars and asserts nothing: machines differ. (That the first
+//! view is small, a test holds.)
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -31,8 +31,8 @@ pub struct Checked {
     ids: Ids,
 }
 
-/// Reads all rows, unless before one of them it no more `goes_on`; `told` hears of each problem, its line, and
-/// what that says.
+/// Reads all rows, unless before one of them it no more `goes_on`; `told` hears of each problem, its line,
+/// and what that says.
 pub fn check(
     mut intake: Intake,
     wanted: Wanted,

@@ -27,8 +27,8 @@ impl Marked {
     }
 }
 
-/// `problems.xlsx` of the sheet that is kept at `kept` and called `file`, for `user`, in a folder beside it; read
-/// as far as it `goes_on`.
+/// `problems.xlsx` of the sheet that is kept at `kept` and called `file`, for `user`, in a folder beside it;
+/// read as far as it `goes_on`.
 pub fn marked(
     file: PathBuf,
     kept: &Path,

@@ -32,8 +32,8 @@ pub async fn overview(address: &Address) -> Result<Overview, Fault> {
 /// Rows, the newest first, and where others may stand.
 pub type Met = (Vec<RowDetails>, Option<RowId>);
 
-/// The rows before `before` that `text` may mean: by a service, a protocolo (or a part of it), a reference, an
-/// id, or words of a name.
+/// The rows before `before` that `text` may mean: by a service, a protocolo (or a part of it), a reference,
+/// an id, or words of a name.
 pub async fn search(address: &Address, text: &str, before: Option<RowId>) -> Result<Met, Fault> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,5 +1,5 @@
-//! Imports that a browser ordered and a person said yes to, until they end: a program that was cut off goes on
-//! with them when it starts again.
+//! Imports that a browser ordered and a person said yes to, until they end: a program that was cut off goes
+//! on with them when it starts again.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,8 +16,8 @@ use crate::outbox::{AnyOutbox, ImportId};
 use crate::registry::{Lines, REMEMBERED_FOR, RegistryError, UserName};
 use crate::{platform, temporary};
 
-/// So long after it was agreed to, or went on last, it goes on by itself; later a person is to say so. Source:
-/// an outage is over by then, or somebody else has seen to it.
+/// So long after it was agreed to, or went on last, it goes on by itself; later a person is to say so.
+/// Source: an outage is over by then, or somebody else has seen to it.
 const GOES_ON_FOR: SignedDuration = SignedDuration::from_hours(12);
 
 /// That are kept; of one more, the one that went on the longest ago is forgotten. A form has 64 KiB at most,

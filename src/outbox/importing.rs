@@ -115,7 +115,8 @@ pub struct Merged {
     /// When; a file that comes again as it was is the same import, of another time.
     pub at: Timestamp,
     pub counts: MergeCounts,
-    /// Rows that are not of the file, and wait behind a halt of its batch: whoever lifts it sets them free too.
+    /// Rows that are not of the file, and wait behind a halt of its batch: whoever lifts it sets them free
+    /// too.
     pub n_beside: u64,
 }
 

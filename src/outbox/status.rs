@@ -76,7 +76,8 @@ pub struct Crew {
     pub rate_per_s: Option<f64>,
     /// What HubSoft was found to bear of it, as that has climbed by now; `None`: all of it.
     pub lowered_per_s: Option<f64>,
-    /// How many of their requests may wait for an answer at once, as they told of late; `None`: none has told.
+    /// How many of their requests may wait for an answer at once, as they told of late; `None`: none has
+    /// told.
     pub at_once: Option<u64>,
     /// A person, or a guard, stopped all workers, for this reason.
     pub paused: Option<PauseReason>,

@@ -74,8 +74,8 @@ pub fn is_file(name: &str) -> bool {
     FILES.into_iter().any(|known| name == known || temporary::is_beside(name, known))
 }
 
-/// What was written into `folder` and is there, as people look for it: [`FILES`], each followed by what stands
-/// beside it.
+/// What was written into `folder` and is there, as people look for it: [`FILES`], each followed by what
+/// stands beside it.
 pub fn files_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(temporary::named(folder)).into_iter().flatten().flatten();
     let names = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));

@@ -103,7 +103,8 @@ mod tests {
         drop(asked);
     }
 
-    /// Seen (in reading): of what the end of the program, or a defect, left undone it was said that it goes on.
+    /// Seen (in reading): of what the end of the program, or a defect, left undone it was said that it goes
+    /// on.
     #[tokio::test(start_paused = true)]
     async fn what_is_not_done_any_more_and_what_went_wrong_within_is_told_as_such() {
         let ((deeds, asked), stop) = (Deeds::new(), CancellationToken::new());

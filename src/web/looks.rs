@@ -1,6 +1,6 @@
 //! What was looked at, for all who ask. To count a million rows takes a second: such a look stands for nine
-//! times as long as it took, so that a tenth of the time goes to looking, however many browsers load their pages
-//! again.
+//! times as long as it took, so that a tenth of the time goes to looking, however many browsers load their
+//! pages again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

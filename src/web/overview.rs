@@ -1,5 +1,5 @@
-//! A shared outbox, for whoever is on call: what waits, who works, what holds them back, and what was settled in
-//! the last day.
+//! A shared outbox, for whoever is on call: what waits, who works, what holds them back, and what was settled
+//! in the last day.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! How many rows were settled in each hour of a day: a picture that is read without colours, and the same as a
-//! table.
+//! How many rows were settled in each hour of a day: a picture that is read without colours, and the same as
+//! a table.
 
 use maud::{Markup, html};
 

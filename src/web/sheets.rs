@@ -35,8 +35,8 @@ use crate::settings::Reading;
 const PIECE_MIN: usize = 32 * 1024;
 const PIECE_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long a sheet is read to be looked at, from its turn on. Source: several times what the longest takes on
-/// a machine that is not busy.
+/// How long a sheet is read to be looked at, from its turn on. Source: several times what the longest takes
+/// on a machine that is not busy.
 const READ_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is bounded here rather than by the time that an answer takes as a whole.

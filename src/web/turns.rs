@@ -1,4 +1,5 @@
-//! Who may do now what is dear: so many at a time, and of these so many of one person, who holds up nobody else.
+//! Who may do now what is dear: so many at a time, and of these so many of one person, who holds up nobody
+//! else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

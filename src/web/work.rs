@@ -286,8 +286,8 @@ impl Worker<'_> {
             }
             self.site.desk.stands(Stage::Busy);
             self.unless_stopped(async { Ok(()) }).await?;
-            // A person stops it until other workers may open its rows. Where the program ends they may: it was
-            // agreed to.
+            // A person stops it until other workers may open its rows. Where the program ends they may: it
+            // was agreed to.
             match staged.take_in(|| order.stop.is_cancelled()).await? {
                 Taken::In(taken_in) => break *taken_in,
                 Taken::Asks(again, earlier) => {

@@ -324,7 +324,8 @@ async fn nothing_is_sent_before_a_person_was_asked() {
     assert_eq!((site.audit().tickets, halted().await.len()), (21, 0));
 }
 
-/// Seen (in reading): the same file again, of which all was opened, let go what somebody had halted meanwhile.
+/// Seen (in reading): the same file again, of which all was opened, let go what somebody had halted
+/// meanwhile.
 #[tokio::test]
 async fn an_import_that_has_nothing_to_open_lifts_no_halt() {
     let site = Site::new("");

@@ -110,8 +110,8 @@ impl AnyOutbox {
         each_explained!(self, outbox => outbox.bind_host(host).await)
     }
 
-    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold, but
-    /// none that keeps back rows of others.
+    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold,
+    /// but none that keeps back rows of others.
     pub async fn release(
         &self,
         batch: BatchId,

@@ -55,8 +55,8 @@ impl PgOutbox {
         tx.commit().await
     }
 
-    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold, but
-    /// none that keeps back rows of others.
+    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold,
+    /// but none that keeps back rows of others.
     pub async fn release(
         &self,
         batch: BatchId,
@@ -123,9 +123,9 @@ impl PgOutbox {
         Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: count(n_left) })
     }
 
-    /// Makes finished rows in `states` pending again, and lets the batch go on if it was halted, but not where
-    /// its import holds it; returns how many. One that was ever sent is looked up first, an `unconfirmed` one
-    /// is only looked up. `None`: every batch, and none that was halted goes on.
+    /// Makes finished rows in `states` pending again, and lets the batch go on if it was halted, but not
+    /// where its import holds it; returns how many. One that was ever sent is looked up first, an
+    /// `unconfirmed` one is only looked up. `None`: every batch, and none that was halted goes on.
     ///
     /// States that are not finished, `opened`, and rows that were purged are left alone.
     pub async fn retry(

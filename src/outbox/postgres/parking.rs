@@ -169,8 +169,8 @@ pub(super) struct Back {
 
 impl Worker {
     /// Puts back what can go: of each lote that is not halted so many rows, of each service that nothing is
-    /// live of, the first. For rows of `asked` that are posted though their batch is halted, also those of its
-    /// batch. A row that somebody holds is left for the next time.
+    /// live of, the first. For rows of `asked` that are posted though their batch is halted, also those of
+    /// its batch. A row that somebody holds is left for the next time.
     pub(super) async fn put_back(
         &self,
         conn: &mut PgConnection,

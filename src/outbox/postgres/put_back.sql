@@ -1,5 +1,5 @@
--- $1 the batch of rows that are posted though it is halted and $2 the last of them, or NULL; $3 the lote and $4 the batch, and $5 the service,
--- after which it goes on: from one to the next, and not from row to row.
+-- $1 the batch of rows that are posted though it is halted and $2 the last of them, or NULL; $3 the lote and
+-- $4 the batch, and $5 the service, after which it goes on: from one to the next, and not from row to row.
 WITH RECURSIVE lotes AS (
     (SELECT o.lote, coalesce(o.batch, 0) AS batch, 1 AS nth FROM mutirao.outbox o
       WHERE {waits} AND o.parked = 'halted' AND (o.lote, coalesce(o.batch, 0)) > ($3, $4)

@@ -1,5 +1,5 @@
--- $1 this worker, $2 seconds of its lease, $3 seconds between two renewals, $4 how many of its requests may be
--- under way.
+-- $1 this worker, $2 seconds of its lease, $3 seconds between two renewals, $4 how many of its requests may
+-- be under way.
 --
 -- No lease lasts longer than when it was renewed: one that does is the work of a clock that was set back, and
 -- would keep the rows of a dead worker, and its rate, for as long.

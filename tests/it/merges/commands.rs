@@ -134,8 +134,8 @@ async fn the_first_reason_of_a_halt_stands_until_the_batch_is_let_go(driver: Dri
     assert_eq!(halted().await, []);
 }
 
-/// Seen: while a person read why a batch was halted, it was halted for something else; and a correction of two
-/// rows let the whole batch go.
+/// Seen: while a person read why a batch was halted, it was halted for something else; and a correction of
+/// two rows let the whole batch go.
 async fn a_release_lifts_the_halt_that_was_told_of_and_none_that_keeps_back_others(driver: Driver) {
     let mut it = Books::new(driver).await;
     let whole = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;

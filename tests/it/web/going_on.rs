@@ -323,8 +323,8 @@ async fn a_batch_that_was_halted_since_is_asked_about_and_stays_halted_until_the
     assert_eq!(reason.as_deref(), Some("wait for Bia"));
 }
 
-/// Seen: in a database the very same file is the same import, and what somebody had just begun with it elsewhere
-/// went on here by itself.
+/// Seen: in a database the very same file is the same import, and what somebody had just begun with it
+/// elsewhere went on here by itself.
 #[tokio::test]
 async fn the_very_same_file_that_was_taken_in_elsewhere_since_is_asked_about() {
     let (site, database) = (Site::new("latency=1s"), Database::fresh().await);

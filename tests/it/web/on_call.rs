@@ -22,8 +22,8 @@ pub(super) async fn run(database: &Database, sql: &str) {
     conn.close().await.unwrap();
 }
 
-/// Rows of programs: three to be opened, one of them of a lote that is halted; one unconfirmed; of the last day
-/// two opened and one refused, and one opened before.
+/// Rows of programs: three to be opened, one of them of a lote that is halted; one unconfirmed; of the last
+/// day two opened and one refused, and one opened before.
 pub(super) const ROWS: &str = "
     INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, lote, referencia)
          VALUES ('11001', 'Sem sinal', 'José da Conceição', '37999110001', 'norte', 'r1'),

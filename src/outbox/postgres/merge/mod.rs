@@ -252,7 +252,8 @@ impl Merge {
     }
 
     async fn finish(&mut self) -> Result<Merged, OutboxError> {
-        // A halt keeps workers away too, and its reason is not to be lost; once it is over, the batch is held.
+        // A halt keeps workers away too, and its reason is not to be lost; once it is over, the batch is
+        // held.
         let sql = format!(
             "UPDATE mutirao.batch b
                 SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,

@@ -1,5 +1,5 @@
--- Of the batches that something is known of, and of the last rows of programs: a lote has rows before anything
--- is known of it. However many of either there are.
+-- Of the batches that something is known of, and of the last rows of programs: a lote has rows before
+-- anything is known of it. However many of either there are.
 SELECT name
   FROM ((SELECT b.name, coalesce(s.imported_at, b.created_at) AS at
            FROM mutirao.batch b LEFT JOIN mutirao.source s ON s.id = b.source
