@@ -75,7 +75,7 @@ impl TakenIn<'_> {
         let told: Vec<_> = self.halted.iter().map(|halted| halted.id.clone()).collect();
         outbox.release(merged.batch, merged.import, &told).await?;
         let left = outbox.reader().halts_of(&merged.batch_name).await?;
-        // Whatever halts it from now on is known to nobody, and ends its own run too.
+        // Where nothing is left, whatever halts it from now on is known to nobody, and ends its own run too.
         self.is_past_halts = !left.is_empty() && !left.iter().any(|halted| halted.is_news(&self.halted));
         Ok(())
     }
