@@ -37,6 +37,10 @@ impl Instant {
         self.0.checked_add(duration).map(Self)
     }
 
+    pub fn saturating_duration_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The first tick that is not before it.
     fn tick(self) -> Tick {
         self.0.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(Tick::MAX)
