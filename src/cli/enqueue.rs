@@ -11,9 +11,11 @@ use super::failure::Failure;
 use super::findings;
 use super::screen::Screen;
 use super::services;
+use super::status;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Wish;
+use crate::app::enqueue::{Enqueued, Put};
 use crate::app::merged;
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::Target;
@@ -73,8 +75,14 @@ pub async fn enqueue(
     let work = asking.batch(&wish, &intake).await?;
     drop(intake);
     let registry = Registry::at(sources.environment().state_folder());
-    asking.again_if_any(enqueue::earlier(&sheet, &work, &outbox, &registry).await?)?;
-    let staged = enqueue::put(&sheet, &work, &mut outbox, args.verify_first).await?;
+    let (mut recognition, earlier) = enqueue::earlier(&sheet, &work, &outbox, &registry).await?;
+    asking.again_if_any(earlier)?;
+    let Enqueued { read: staged, halted } = loop {
+        match enqueue::put(&sheet, &work, &mut outbox, args.verify_first, recognition.as_mut()).await? {
+            Put::In(enqueued) => break *enqueued,
+            Put::Asks(earlier) => asking.again(&earlier)?,
+        }
+    };
     if let Some(error) = enqueue::remember(&registry, &staged, &work, &outbox).await? {
         screen.warn(merged::unremembered(&error));
     }
@@ -97,6 +105,12 @@ pub async fn enqueue(
             check = typed.check_of(&sheet.file)
         ));
         return Ok(Exit::NotAllOpened);
+    }
+    if !halted.is_empty() {
+        for halted in &halted {
+            screen.warn(status::halted(halted, Led::Setting));
+        }
+        return Ok(Exit::Done);
     }
     screen.note(tr!(
         "hint: `%{worker}` opens them, `%{status}` shows how far it is",

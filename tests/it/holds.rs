@@ -1,8 +1,10 @@
 //! What a word of a person was given for, in an outbox that workers share: no row is opened beside it.
 
 use std::fmt::Write;
+use std::process::Stdio;
+use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::postgres::Database;
 use crate::support::site::Site;
@@ -76,6 +78,35 @@ async fn a_correction_opens_its_own_rows_and_none_that_a_sample_holds() {
     assert_eq!(stands(&mut conn).await, (0, None), "it was asked for as a whole");
 }
 
+/// Seen: neither saw the other, and workers opened both.
+#[tokio::test]
+async fn of_two_who_enqueue_the_same_rows_at_once_one_is_asked() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (mut conn, mut other) = (database.connect().await, database.connect().await);
+    // Both come to the last look before either is through.
+    let mut last_look = other.begin().await.unwrap();
+    sqlx::query("INSERT INTO mutirao.importing (batch) VALUES ('')").execute(&mut *last_look).await.unwrap();
+    let both = ["ana", "bia"].map(|who| {
+        let file = format!("{who}.csv");
+        site.write(&file, rows(&["11001", "11002"]));
+        let mut enqueue = site.command(&["enqueue", &file]);
+        enqueue.env("DATABASE_URL", database.url()).env("HOME", site.path(who));
+        enqueue.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut conn).await.unwrap() != 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    last_look.rollback().await.unwrap();
+    let ended = both.map(|enqueue| enqueue.wait_with_output().unwrap());
+    let mut codes = ended.each_ref().map(|ended| ended.status.code());
+    codes.sort();
+    let said = ended.map(|ended| String::from_utf8(ended.stderr).unwrap()).concat();
+    assert_eq!(codes, [Some(0), Some(2)], "{said}");
+    assert!(said.contains("each ticket would be opened a second time"), "{said}");
+    assert_eq!(stands(&mut conn).await.0, 2, "{said}");
+}
+
 /// Seen: one of a sample of three was rejected, and `retry` let workers open the 997 others.
 #[tokio::test]
 async fn a_retry_sets_nothing_free_that_a_sample_holds() {
@@ -90,10 +121,18 @@ async fn a_retry_sets_nothing_free_that_a_sample_holds() {
     assert_eq!(site.audit().tickets, 2);
     let said = run(&["retry", "queda"]).expect(0).stderr;
     assert!(said.contains("stays held") && said.contains("mutirao resume queda"), "{said}");
+    // Nor does what is put in beside them, and who does so is told.
+    all.push("12001");
+    site.write("mais.csv", rows(&all));
+    let said = run(&["enqueue", "mais.csv", "--batch", "queda", "--continue"]).expect(0).stderr;
+    assert!(
+        said.contains("`queda` is halted, 29 rows wait") && said.contains("mutirao resume queda"),
+        "{said}"
+    );
     assert_eq!(work(&site, &database), 0);
-    assert_eq!(stands(&mut conn).await, (29, Some("held".to_owned())));
+    assert_eq!(stands(&mut conn).await, (30, Some("held".to_owned())));
     run(&["resume", "queda"]).expect(0);
-    assert_eq!(work(&site, &database), 28);
+    assert_eq!(work(&site, &database), 29);
 }
 
 /// Seen: rows of a sample were refused alike; the lote was held already, and why it had stopped was kept
@@ -129,7 +168,8 @@ async fn what_a_sample_keeps_back_of_a_halted_batch_is_held_once_the_halt_is_ove
     let run = |args: &[&str]| site.run_at(&database.url(), args);
     run(&import).expect(6);
     assert_eq!(stands(&mut conn).await.1.as_deref(), Some("same_refusal"));
-    run(&[&import[..], &["--sample", "3"]].concat());
+    let said = run(&[&import[..], &["--sample", "3"]].concat()).stderr;
+    assert!(said.contains(". This import opens its sample; all other rows"), "{said}");
     let (n_waiting, cause) = stands(&mut conn).await;
     assert!(0 < n_waiting && cause.as_deref() == Some("same_refusal"), "{n_waiting} {cause:?}");
     run(&["retry", "queda"]).expect(0);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::work::{Work, identity};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
+use crate::delivery::identity::Content;
 use crate::outbox::{AnyReader, AnyUncommitted, MergeError};
 use crate::registry::{Entry, Noted, REMEMBERED_FOR, Registry, RegistryError};
 
@@ -35,6 +36,11 @@ impl Recognition {
         let entry = Entry { at: Timestamp::now(), host, content, batch: work.identity(), folder };
         let told = work.left.iter().cloned().collect();
         Self { registry, entry, is_again: work.answers.again, told, is_new: false }
+    }
+
+    /// Whether it recognises rows with that content.
+    pub fn is_of(&self, content: &Content) -> bool {
+        self.entry.content == content.to_string()
     }
 
     /// What was imported before. `shared`: into the same outbox too.
