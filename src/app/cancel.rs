@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::acts;
 use super::fault::Fault;
 use super::place::Place;
 use super::results::{Written, write_again};
@@ -13,7 +14,7 @@ pub async fn cancel(place: &Place) -> Result<(Cancelled, Option<Written>), Fault
     let info = batch_of(outbox.reader(), place).await?;
     let now = Timestamp::now();
     let cancelled = outbox.cancel(info.id, now).await?;
-    outbox.note_act(Some(&info.name), place.by(), Deed::Cancel, cancelled.n_cancelled, now).await?;
+    acts::note(&outbox, Some(&info.name), place.by(), Deed::Cancel, cancelled.n_cancelled).await;
     let results = write_again(outbox.reader(), place, Some(&info)).await?;
     outbox.close().await?;
     Ok((cancelled, results))

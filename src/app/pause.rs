@@ -1,7 +1,6 @@
 //! All workers of a shared outbox stop and go on, at a person's word.
 
-use jiff::Timestamp;
-
+use super::acts;
 use super::fault::Fault;
 use crate::outbox::{Address, AnyOutbox, By, Deed, Halted, PgOutbox};
 
@@ -9,18 +8,19 @@ use crate::outbox::{Address, AnyOutbox, By, Deed, Halted, PgOutbox};
 pub async fn pause(address: &Address, by: By<'_>, reason: &str) -> Result<(), Fault> {
     let outbox = shared(address).await?;
     outbox.pause(reason).await?;
-    outbox.note_act(None, by, Deed::Pause, 0, Timestamp::now()).await?;
-    outbox.close().await;
-    Ok(())
+    let outbox = AnyOutbox::Postgres(outbox);
+    acts::note(&outbox, None, by, Deed::Pause, 0).await;
+    Ok(outbox.close().await?)
 }
 
 /// All workers go on. Returns the lotes that stay halted.
 pub async fn resume(address: &Address, by: By<'_>) -> Result<Vec<Halted>, Fault> {
     let outbox = shared(address).await?;
     outbox.resume().await?;
-    outbox.note_act(None, by, Deed::Resume, 0, Timestamp::now()).await?;
-    let halted = outbox.halted().await?;
-    outbox.close().await;
+    let outbox = AnyOutbox::Postgres(outbox);
+    acts::note(&outbox, None, by, Deed::Resume, 0).await;
+    let halted = outbox.reader().halted().await?;
+    outbox.close().await?;
     Ok(halted)
 }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::acts;
 use super::deliver::Calm;
 use super::fault::{Fault, OtherService};
 use super::place::{NamedRow, Place};
@@ -203,7 +204,7 @@ impl Unsettled {
         outbox.resolve(&words, now).await?;
         let info = batch_of(outbox.reader(), &place).await.ok();
         let batch = info.as_ref().map(|info| info.name.as_str());
-        outbox.note_act(batch, place.by(), Deed::Resolve, words.len() as u64, now).await?;
+        acts::note(&outbox, batch, place.by(), Deed::Resolve, words.len() as u64).await;
         let results = write_again(outbox.reader(), &place, info.as_ref()).await?;
         outbox.close().await?;
         Ok(Resolved { n_rows: words.len(), results })

@@ -1,7 +1,6 @@
 //! What was stopped goes on.
 
-use jiff::Timestamp;
-
+use super::acts;
 use super::fault::Fault;
 use super::place::Place;
 use super::selection::batch_of;
@@ -18,7 +17,7 @@ pub async fn resume_lote(place: &Place) -> Result<Resumed, Fault> {
     let lote = batch_of(outbox.reader(), place).await?.name;
     let was_halted = outbox.resume_lote(&lote).await?;
     if was_halted {
-        outbox.note_act(Some(&lote), place.by(), Deed::Resume, 0, Timestamp::now()).await?;
+        acts::note(&outbox, Some(&lote), place.by(), Deed::Resume, 0).await;
     }
     outbox.close().await?;
     Ok(Resumed { lote, was_halted })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::acts;
 use super::address::Led;
 use super::fault::Fault;
 use super::names;
@@ -54,7 +55,7 @@ pub async fn retry(place: &Place, states: &[State]) -> Result<Retried, Fault> {
     let now = Timestamp::now();
     let n_rows = outbox.retry(info.as_ref().map(|info| info.id), states, now).await?;
     let batch = info.as_ref().map(|info| info.name.as_str());
-    outbox.note_act(batch, place.by(), Deed::Retry, n_rows, now).await?;
+    acts::note(&outbox, batch, place.by(), Deed::Retry, n_rows).await;
     let results = write_again(outbox.reader(), place, info.as_ref()).await?;
     let is_sandbox = outbox.reader().host().await?.is_some_and(|host| host == SANDBOX);
     let held = match &info {
