@@ -167,6 +167,8 @@ CREATE INDEX outbox_due ON mutirao.outbox (prioridade, available_at, id)
 -- Put aside: by lote and batch, and by service. Empty, and no cost, while nothing is.
 CREATE INDEX outbox_halted ON mutirao.outbox (lote, coalesce(batch, 0), prioridade, available_at, id)
     WHERE doubt_since IS NULL AND state = 'pending' AND NOT gone AND parked = 'halted';
+CREATE INDEX outbox_halted_import ON mutirao.outbox (import)
+    WHERE doubt_since IS NULL AND state = 'pending' AND NOT gone AND parked = 'halted';
 CREATE INDEX outbox_blocked ON mutirao.outbox (service, prioridade, available_at, id)
     WHERE doubt_since IS NULL AND state = 'pending' AND NOT gone AND parked = 'blocked';
 
@@ -264,7 +266,9 @@ CREATE TABLE mutirao.batch (
     -- Halted: nothing of it is posted until `mutirao resume LOTE` or `retry`.
     halted_at   timestamptz,
     halt_reason text,
-    halt_cause  jsonb
+    halt_cause  jsonb,
+    -- Whoever ran them was told of this halt, and wanted their rows opened all the same.
+    passed_by   bigint[] NOT NULL DEFAULT '{}'
 );
 
 CREATE INDEX batch_halted ON mutirao.batch (name) WHERE halted_at IS NOT NULL;
@@ -281,6 +285,7 @@ COMMENT ON COLUMN mutirao.batch.source IS 'The last whole file: results are in i
 COMMENT ON COLUMN mutirao.batch.halted_at IS 'Since when nothing of it is posted';
 COMMENT ON COLUMN mutirao.batch.halt_reason IS 'Why, in words';
 COMMENT ON COLUMN mutirao.batch.halt_cause IS 'The same as a code, with what is known of it in params; NULL: there are words only';
+COMMENT ON COLUMN mutirao.batch.passed_by IS 'Imports whose rows are posted though it is halted';
 
 -- One imported file. A `correction` updates rows of a batch and leaves them at their place.
 CREATE TABLE mutirao.source (

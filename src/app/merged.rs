@@ -67,22 +67,33 @@ pub fn lack(lack: Lack) -> Cow<'static, str> {
     }
 }
 
-/// That its batch was stopped, why, and what of it goes on now: no more than this import is of.
-pub fn halted(halted: &[Halted], merged: &Merged) -> Vec<Cow<'static, str>> {
+/// That its batch was stopped, why, and what of it goes on now: no more than this import is of, or than its
+/// sample.
+pub fn halted(halted: &[Halted], merged: &Merged, is_sample: bool) -> Vec<Cow<'static, str>> {
     let n_beside = merged.n_beside;
     let halts = halted.iter().filter(|halted| halted.reason != HaltReason::Held || 0 < n_beside);
-    let said = halts.map(|Halted { lote, reason, .. }| match n_beside {
-        0 => tr!(
-            "batch %{name} was halted: %{why}. It goes on with this import",
-            name = lote,
-            why = text::halt_reason(reason)
-        ),
-        n => tr!(
-            "batch %{name} was halted: %{why}. This import opens its own rows; %{n} other %{n|row of the batch stays|rows of the batch stay} halted",
-            name = lote,
-            why = text::halt_reason(reason),
-            n = n
-        ),
+    let said = halts.map(|Halted { lote, reason, .. }| {
+        let why = text::halt_reason(reason);
+        // HubSoft's words may end as a sentence does.
+        let why = why.trim_end_matches('.');
+        match n_beside {
+            _ if is_sample => tr!(
+                "batch %{name} was halted: %{why}. This import opens its sample; all other rows of the batch stay halted",
+                name = lote,
+                why = why
+            ),
+            0 => tr!(
+                "batch %{name} was halted: %{why}. It goes on with this import",
+                name = lote,
+                why = why
+            ),
+            n => tr!(
+                "batch %{name} was halted: %{why}. This import opens its own rows; %{n} other %{n|row of the batch stays|rows of the batch stay} halted",
+                name = lote,
+                why = why,
+                n = n
+            ),
+        }
     });
     said.collect()
 }

@@ -103,7 +103,7 @@ pub async fn import(
     let n_to_open = args.sample.map_or(n_left, |n| n.min(n_left));
     let plan = staged.plan(n_to_open, &policy);
     if n_left != 0 {
-        for halted in merged::halted(&staged.halted, &staged.read.merged) {
+        for halted in merged::halted(&staged.halted, &staged.read.merged, holds_rest) {
             screen.warn(halted);
         }
         if let Some(lack) = staged.reserve()? {
@@ -116,7 +116,7 @@ pub async fn import(
             asking.confirm(&staged, target, &plan, known_types.as_deref())?;
         }
     }
-    let mut taken_in = loop {
+    let taken_in = loop {
         if n_left != 0 {
             asking.note(&mut staged)?;
         }

@@ -9,7 +9,7 @@ pub(super) struct Filter {
     pub(super) import: Option<i64>,
     /// The last place (`outbox.record`) to post from.
     pub(super) last_record: Option<i64>,
-    /// Its rows are posted though their batch is halted: a person asked for them, and knows.
+    /// Those of its import are posted though they are halted: a person asked for them, and knows.
     pub(super) is_past_halts: bool,
 }
 

@@ -243,7 +243,7 @@ impl Worker<'_> {
             self.keep(Some(what), n_left);
         }
         if n_left != 0 {
-            for halted in self.speak(|| merged::halted(&staged.halted, &staged.read.merged)) {
+            for halted in self.speak(|| merged::halted(&staged.halted, &staged.read.merged, holds_rest)) {
                 self.warn(|| halted);
             }
             if let Some(lack) = staged.reserve()? {

@@ -194,7 +194,6 @@ impl<'a> Staged<'a> {
             opened_before: self.counts.opened,
             before: self.counts,
             halted: self.halted,
-            is_past_halts: false,
             recognition: self.recognition,
             reserve: self.reserve,
             calm: self.calm,

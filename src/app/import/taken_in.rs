@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::order::Order;
+use crate::app::acts;
 use crate::app::batches::Recognition;
 use crate::app::deliver::{self, Calm};
 use crate::app::fault::Fault;
@@ -30,7 +31,6 @@ pub struct TakenIn<'a> {
     pub before: Counts,
     /// What a person was told of that kept its batch back.
     pub(super) halted: Vec<Halted>,
-    pub(super) is_past_halts: bool,
     pub(super) recognition: Option<Recognition>,
     /// Given back at the end of the run, before its results are written.
     pub(super) reserve: Option<Reserve>,
@@ -68,16 +68,12 @@ impl TakenIn<'_> {
         &self.outbox
     }
 
-    /// Lets workers open the rows. Where what keeps them back keeps back others too, of which nobody was
-    /// asked, that stays, and its own run alone opens them.
-    pub async fn release(&mut self) -> Result<(), Fault> {
-        let (outbox, merged) = (&self.outbox, &self.read.merged);
+    /// Lets workers open the rows, though what keeps back others of the batch, of which nobody was asked,
+    /// stays.
+    pub async fn release(&self) -> Result<(), Fault> {
+        let merged = &self.read.merged;
         let told: Vec<_> = self.halted.iter().map(|halted| halted.id.clone()).collect();
-        outbox.release(merged.batch, merged.import, &told).await?;
-        let left = outbox.reader().halts_of(&merged.batch_name).await?;
-        // Where nothing is left, whatever halts it from now on is known to nobody, and ends its own run too.
-        self.is_past_halts = !left.is_empty() && !left.iter().any(|halted| halted.is_news(&self.halted));
-        Ok(())
+        Ok(self.outbox.release(merged.batch, merged.import, &told).await?)
     }
 
     /// The worker that delivers its rows. Results of an earlier run are not there any more.
@@ -101,7 +97,6 @@ impl TakenIn<'_> {
         let (merged, target) = (&self.read.merged, self.order.target);
         let queue = match sample {
             Some(n) => worker.sample(merged.scope(), n).await?,
-            None if self.is_past_halts => worker.past_halts(merged.scope()),
             None => worker.queue(merged.scope()),
         };
         // Of a file that went on before too.
@@ -128,13 +123,9 @@ impl TakenIn<'_> {
         self.note(who.unwrap_or(self.order.user), Deed::Stop, 0).await;
     }
 
-    /// What is opened, and results that are to be written, do not depend on it.
     async fn note(&self, who: &str, deed: Deed, n_rows: u64) {
         let (batch, by) = (&self.read.merged.batch_name, By { who, way: self.order.way });
-        let noted = self.outbox.note_act(Some(batch), by, deed, n_rows, Timestamp::now()).await;
-        if let Err(error) = noted {
-            tracing::warn!(%error, deed = deed.name(), "who did it is not kept");
-        }
+        acts::note(&self.outbox, Some(batch), by, deed, n_rows).await;
     }
 
     /// Writes the results of its batch, and counts what became of its rows.

@@ -48,15 +48,6 @@ impl AnyWorker<'_> {
         }
     }
 
-    /// The rows of `scope`, to be delivered though their batch is halted: a person asked for them, and knows.
-    /// In a file whoever imports is past halts always.
-    pub fn past_halts(&self, scope: Scope) -> AnyWorkQueue<'_> {
-        match self {
-            Self::Sqlite(worker) => AnyWorkQueue::Sqlite(worker.queue(scope)),
-            Self::Postgres(worker) => AnyWorkQueue::Postgres(worker.past_halts(scope)),
-        }
-    }
-
     /// The rows of `scope`, only to be looked up (`reconcile`).
     pub fn reconciling(&self, scope: Scope) -> AnyWorkQueue<'_> {
         match self {

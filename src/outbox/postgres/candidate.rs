@@ -28,11 +28,22 @@ pub(super) fn live(row: &str) -> String {
 pub(super) const IN_BATCH: &str = "($1::bigint IS NULL OR o.batch = $1 OR o.batch IS NULL
     AND o.lote = coalesce((SELECT name FROM mutirao.batch WHERE id = $1), (SELECT lote FROM mutirao.outbox WHERE id = -$1)))";
 
-/// Of `o`: neither its lote nor the batch in whose results it stands was halted. A row of another
-/// outbox has two names.
+/// Of `o`: neither its lote nor the batch in whose results it stands was halted, or its import passes that. A
+/// row of another outbox has two names.
 pub(super) const NOT_HALTED: &str =
-    "(o.lote <> ALL (ARRAY(SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL))
-    AND (o.batch IS NULL OR o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL))))";
+    "((o.lote <> ALL (ARRAY(SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL))
+    AND (o.batch IS NULL OR o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL))))
+    OR (o.import = ANY (ARRAY(SELECT unnest(passed_by) FROM mutirao.batch WHERE halted_at IS NOT NULL))) IS TRUE)";
+
+impl Filter {
+    /// Of `o`: no halt is in the way of posting it.
+    pub(super) fn passed(self) -> String {
+        match self.import.filter(|_| self.is_past_halts) {
+            Some(import) => format!("(o.import = {import} OR {NOT_HALTED})"),
+            None => NOT_HALTED.to_owned(),
+        }
+    }
+}
 
 /// Where a row to post is.
 enum Place {
@@ -43,7 +54,7 @@ enum Place {
 
 /// Of `o`: to be posted, in scope. `$2` import, `$3` last place; NULL is no limit.
 fn to_post(place: Place, filter: Filter) -> String {
-    let passed = if filter.is_past_halts { "true" } else { NOT_HALTED };
+    let passed = filter.passed();
     let place = match place {
         Place::Queue => "o.parked IS NULL",
         Place::Blocked => "o.parked = 'blocked'",

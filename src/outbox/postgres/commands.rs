@@ -55,8 +55,9 @@ impl PgOutbox {
         tx.commit().await
     }
 
-    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold,
-    /// but none that keeps back rows of others.
+    /// Lets workers post the rows of an import: lifts the halts `told` that a person heard of, and a hold;
+    /// where these keep back rows of others, they stay, and let the import pass. One that nobody was told of
+    /// lets nothing pass.
     pub async fn release(
         &self,
         batch: BatchId,
@@ -74,24 +75,32 @@ impl PgOutbox {
                 "SELECT FROM mutirao.outbox o WHERE {of} AND {waits} AND NOT o.gone AND o.import IS DISTINCT FROM $2"
             )
         };
-        let sql = format!(
+        let is_told = format!(
+            "({} OR EXISTS (SELECT FROM unnest($3::bigint[], $4::text[]) t(id, at)
+                             WHERE t.id = b.id AND t.at::timestamptz = b.halted_at))",
+            is_only_held("b")
+        );
+        let lift = format!(
             "UPDATE mutirao.batch b SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
-              WHERE {MEETS} AND ({} OR EXISTS (SELECT FROM unnest($3::bigint[], $4::text[]) t(id, at)
-                                                WHERE t.id = b.id AND t.at::timestamptz = b.halted_at))
-                AND NOT EXISTS ({}) AND NOT EXISTS ({})",
-            is_only_held("b"),
+              WHERE {MEETS} AND {is_told} AND NOT EXISTS ({}) AND NOT EXISTS ({})",
             others("o.batch = b.id AND o.record IS NOT NULL"),
             others("o.lote = b.name")
         );
-        sqlx::query(AssertSqlSafe(sql))
-            .bind(batch.0)
-            .bind(import.0)
-            .bind(told.iter().map(|halt| halt.batch).collect::<Vec<_>>())
-            .bind(told.iter().map(|halt| &*halt.at).collect::<Vec<_>>())
-            .persistent(false)
-            .execute(&mut *tx)
-            .await
-            .trouble()?;
+        let pass = format!(
+            "UPDATE mutirao.batch b SET passed_by = array_append(array_remove(b.passed_by, $2), $2)
+              WHERE {MEETS} AND NOT EXISTS (SELECT FROM mutirao.batch b WHERE {MEETS} AND NOT {is_told})"
+        );
+        for sql in [lift, pass] {
+            sqlx::query(AssertSqlSafe(sql))
+                .bind(batch.0)
+                .bind(import.0)
+                .bind(told.iter().map(|halt| halt.batch).collect::<Vec<_>>())
+                .bind(told.iter().map(|halt| &*halt.at).collect::<Vec<_>>())
+                .persistent(false)
+                .execute(&mut *tx)
+                .await
+                .trouble()?;
+        }
         tx.commit().await
     }
 
@@ -232,7 +241,7 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
 
 /// Lets a batch go on that was halted. What its import holds for a person's word stays held.
 async fn resume(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {
-    let held = format!("coalesce({} OR b.halt_cause @> '{AND_HELD}', false)", is_only_held("b"));
+    let held = format!("({} OR coalesce(b.halt_cause @> '{AND_HELD}', false))", is_only_held("b"));
     let sql = format!(
         "UPDATE mutirao.batch b
             SET halted_at = CASE WHEN {held} THEN b.halted_at END, halt_reason = CASE WHEN {held} THEN $2 END,
@@ -251,5 +260,5 @@ const MEETS: &str = "b.halted_at IS NOT NULL
 
 /// Of a halted `batch`: its import holds it for a person's word, and nothing else is wrong with it.
 pub(super) fn is_only_held(batch: &str) -> String {
-    format!("{batch}.halt_cause @> '{HELD}'")
+    format!("coalesce({batch}.halt_cause @> '{HELD}', false)")
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
-use super::candidate::{IN_BATCH, NOT_HALTED, live};
+use super::candidate::{NOT_HALTED, live};
 use super::error::{Trouble, all_of, n_true};
 use super::lease::Worker;
 use super::piecewise::piecewise;
@@ -168,9 +168,9 @@ pub(super) struct Back {
 }
 
 impl Worker {
-    /// Puts back what can go: of each lote that is not halted so many rows, of each service that nothing is
-    /// live of, the first. For rows of `asked` that are posted though their batch is halted, also those of
-    /// its batch. A row that somebody holds is left for the next time.
+    /// Puts back what can go: of each lote that is not halted so many rows, and of all imports that pass a
+    /// halt, that of `asked` among them; of each service that nothing is live of, the first. A row that
+    /// somebody holds is left for the next time.
     pub(super) async fn put_back(
         &self,
         conn: &mut PgConnection,
@@ -180,7 +180,7 @@ impl Worker {
         let filter = asked.filter(|asked| asked.is_past_halts);
         let Walk { lote, service } = std::mem::take(&mut *self.walk());
         let found = sqlx::query_as(AssertSqlSafe(put_back_sql(stride, &self.passed_over().but_these())))
-            .bind(filter.and_then(|filter| filter.batch))
+            .bind(filter.and_then(|filter| filter.import))
             .bind(filter.map(|filter| filter.last_record.unwrap_or(i64::MAX)))
             .bind(lote.0)
             .bind(lote.1)
@@ -217,8 +217,6 @@ fn put_back_sql(Stride { walk, rows }: Stride, but: &str) -> String {
         include_str!("put_back.sql"),
         waits = waits(),
         live = live("l"),
-        not_halted = NOT_HALTED,
-        in_batch = IN_BATCH,
         pending = PENDING,
         walk = walk,
         rows = rows,

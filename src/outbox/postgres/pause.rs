@@ -51,16 +51,16 @@ impl PgOutbox {
     }
 
     /// See [`Outbox::halt`](crate::delivery::Outbox::halt). The first reason stands; that an import holds the
-    /// lote is none, and comes to stand behind it.
+    /// lote is none, and comes to stand behind it. One that an import passes is told already.
     pub async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
         let sql = format!(
             "INSERT INTO mutirao.batch AS b (name, halted_at, halt_reason, halt_cause)
                        VALUES ($1, clock_timestamp(), $2, $3::jsonb)
                        ON CONFLICT (name) DO UPDATE
-                       SET halted_at = excluded.halted_at, halt_reason = excluded.halt_reason,
+                       SET halted_at = excluded.halted_at, halt_reason = excluded.halt_reason, passed_by = '{{}}',
                            halt_cause = CASE WHEN b.halted_at IS NULL THEN excluded.halt_cause
                                              ELSE excluded.halt_cause || '{AND_HELD}' END
-                       WHERE b.halted_at IS NULL OR {}",
+                       WHERE b.halted_at IS NULL OR b.passed_by <> '{{}}' OR {}",
             is_only_held("b")
         );
         in_time(async {

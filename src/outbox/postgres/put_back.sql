@@ -1,4 +1,4 @@
--- $1 the batch of rows that are posted though it is halted and $2 the last of them, or NULL; $3 the lote and
+-- $1 an import whose rows are posted though they are halted and $2 the last of them, or NULL; $3 the lote and
 -- $4 the batch, and $5 the service, after which it goes on: from one to the next, and not from row to row.
 WITH RECURSIVE lotes AS (
     (SELECT o.lote, coalesce(o.batch, 0) AS batch, 1 AS nth FROM mutirao.outbox o
@@ -21,14 +21,18 @@ services AS (
          ORDER BY o.service, o.prioridade, o.available_at, o.id LIMIT 1) n WHERE p.nth < {walk}
 ),
 back AS (
+    (SELECT o.id FROM mutirao.outbox o
+      WHERE {waits} AND o.parked = 'halted' {but}
+        AND o.import = ANY (ARRAY(SELECT unnest(passed_by) FROM mutirao.batch WHERE halted_at IS NOT NULL) || $1)
+        AND (o.import IS DISTINCT FROM $1 OR coalesce(o.record, 0) <= $2)
+      LIMIT {rows})
+    UNION
     (SELECT r.id FROM lotes h CROSS JOIN LATERAL (
         SELECT o.id, o.lote, o.batch FROM mutirao.outbox o
          WHERE {waits} AND o.parked = 'halted' AND o.lote = h.lote AND coalesce(o.batch, 0) = h.batch {but}
-           AND ({not_halted} OR coalesce(o.record, 0) <= $2 AND {in_batch})
          ORDER BY o.prioridade, o.available_at, o.id LIMIT {rows}) r
       WHERE NOT EXISTS (SELECT FROM mutirao.batch b
                          WHERE b.halted_at IS NOT NULL AND (b.name = h.lote OR b.id = h.batch))
-         OR $2 IS NOT NULL
       LIMIT {rows})
     UNION ALL
     (SELECT s.id FROM services s

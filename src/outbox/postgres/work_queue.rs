@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::candidate::{self, IN_BATCH, NOT_HALTED};
+use super::candidate::{self, IN_BATCH};
 use super::error::{Trouble, is_lease_over};
 use super::lease::Worker;
 use super::listen::{Wake, WakeReason};
@@ -53,11 +53,6 @@ impl Worker {
     /// The rows of `scope`, to be delivered.
     pub fn queue(&self, scope: Scope) -> WorkQueue<'_> {
         self.queue_of(Filter::of(scope))
-    }
-
-    /// The rows of `scope`, to be delivered though their batch is halted: a person asked for them, and knows.
-    pub fn past_halts(&self, scope: Scope) -> WorkQueue<'_> {
-        self.queue_of(Filter { is_past_halts: true, ..Filter::of(scope) })
     }
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
@@ -200,12 +195,11 @@ impl WorkQueue<'_> {
     /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
     /// claim is a transaction of several that others wait for.
     async fn is_active(&self) -> Result<bool, OutboxError> {
-        let passed = if self.filter.is_past_halts { "true" } else { NOT_HALTED };
         let sql = format!(
             include_str!("is_active.sql"),
             to_post = to_post("o"),
             to_look_up = to_look_up("o"),
-            passed = passed,
+            passed = self.filter.passed(),
             in_flight = IN_FLIGHT,
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(sql));

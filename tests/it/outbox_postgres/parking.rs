@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mutirao::delivery::{Change, ClaimRequest, Outbox, RowId, Settle, State};
+use mutirao::delivery::{Change, ClaimRequest, Halt, HaltReason, Outbox, RowId, Settle, State};
 use mutirao::outbox::postgres::{PgOutbox, Tidied};
-use mutirao::outbox::{BatchId, Scope};
+use mutirao::outbox::{BatchId, HaltId, ImportId, Scope};
 use sqlx::Connection;
 
 use super::bench::{Fresh, ids, register, want};
@@ -90,6 +90,40 @@ async fn a_lote_that_goes_on_has_all_its_rows_back() {
         }
     }
     assert_eq!(n_claimed, 3000);
+}
+
+/// Seen: an import that went on past a halt put back rows of others in each claim, and saw no later halt.
+#[tokio::test]
+async fn an_import_passes_the_halt_that_was_told_of_whoever_works_and_no_later_one() {
+    let it = Fresh::new().await;
+    it.execute(HALTED).await;
+    it.execute("UPDATE mutirao.outbox SET import = 7 WHERE id IN (1990, 1991, 2990)").await;
+    in_order(&it).await;
+    let told = it.outbox.halts_of("bad").await.expect("it reads").remove(0).id;
+    let batch: i64 = sqlx::query_scalar("SELECT id FROM mutirao.batch WHERE name = 'bad'")
+        .fetch_one(&mut it.sql().await)
+        .await
+        .expect("it reads");
+    let release = async |told: Vec<HaltId>| {
+        it.outbox.release(BatchId(batch), ImportId(7), &told).await.expect("it does");
+    };
+    release(Vec::new()).await;
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [RowId(3001)], "nobody was told");
+    release(vec![told.clone()]).await;
+    let claims = it.claim(want(2)).await.expect("it claims").claims;
+    assert_eq!(claims.iter().map(|claim| claim.row).collect::<Vec<_>>(), [RowId(1990), RowId(1991)]);
+    let queued = "SELECT array_agg(id) FROM mutirao.outbox WHERE state = 'pending' AND parked IS NULL";
+    let queued: Vec<i64> = sqlx::query_scalar(queued).fetch_one(&mut it.sql().await).await.expect("it reads");
+    assert_eq!(queued, [2990], "no row of others was put back");
+
+    it.worker.queue(Scope::All).halt("bad", &Halt::Until).await.expect("it halts");
+    let later = it.outbox.halts_of("bad").await.expect("it reads").remove(0);
+    assert_eq!((later.reason, later.id == told), (HaltReason::Halted(Halt::Until), false));
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), []);
+    release(vec![told]).await;
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [], "that one is over");
+    release(vec![later.id]).await;
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [RowId(2990)]);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use sqlx::{Arguments, AssertSqlSafe, Transaction};
 use super::columns::each_field;
 use super::commands::is_only_held;
 use super::error::Trouble;
-use super::read::{ReadFilter, counts, halts, imports_of};
+use super::read::{Waiting, counts_staged, halts, imports_of};
 use super::staging::{Staging, lock};
 use crate::delivery::code::BatchCode;
 use crate::delivery::{HaltReason, OutboxError};
@@ -60,7 +60,7 @@ impl Staging {
     ) -> Result<(Uncommitted, Rehearsal), MergeError> {
         self.flush().await?;
         let (Merge { mut tx, .. }, merged) = Merge::run(self, options, purpose).await?;
-        let counts = counts(&mut tx, &ReadFilter::of_import(merged.import)).await?;
+        let counts = counts_staged(&mut tx).await?;
         let uncommitted = Uncommitted { tx, batch: merged.batch_name.clone() };
         Ok((uncommitted, Rehearsal { merged, counts }))
     }
@@ -89,7 +89,7 @@ impl Uncommitted {
 
     /// What keeps back rows of that batch by now.
     pub async fn halts_of(&mut self, batch: &str) -> Result<Vec<Halted>, OutboxError> {
-        halts(&mut self.tx, Some(batch)).await
+        halts(&mut self.tx, Some(batch), Waiting::Uncounted).await
     }
 
     pub async fn commit(self) -> Result<(), OutboxError> {
@@ -258,6 +258,7 @@ impl Merge {
             "UPDATE mutirao.batch b
                 SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,
                     halted_at = CASE WHEN $4 THEN coalesce(halted_at, now()) ELSE halted_at END,
+                    passed_by = CASE WHEN $4 AND halted_at IS NULL THEN '{{}}' ELSE passed_by END,
                     halt_reason = CASE WHEN $4 AND halted_at IS NULL THEN $5 ELSE halt_reason END,
                     halt_cause = CASE WHEN NOT $4 OR {} THEN halt_cause WHEN halted_at IS NULL THEN $6::jsonb
                                       ELSE coalesce(halt_cause, '{{}}') || '{AND_HELD}' END

@@ -5,9 +5,9 @@ use sqlx::PgConnection;
 use super::super::error::Trouble;
 use super::field_names;
 use crate::delivery::OutboxError;
+use crate::outbox::Scope;
 use crate::outbox::stored::{stored, unreadable};
 use crate::outbox::which::told_of;
-use crate::outbox::{ImportId, Scope};
 
 /// A scope as reads and commands take it: with its name, and the columns of its results.
 #[derive(Debug, Default)]
@@ -21,10 +21,6 @@ pub(in crate::outbox::postgres) struct ReadFilter {
 }
 
 impl ReadFilter {
-    pub(in crate::outbox::postgres) fn of_import(import: ImportId) -> Self {
-        Self { import: Some(import.0), ..Self::default() }
-    }
-
     pub(in crate::outbox::postgres) async fn of(
         scope: Scope,
         conn: &mut PgConnection,

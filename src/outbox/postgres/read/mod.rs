@@ -17,7 +17,7 @@ use crate::ticket::Field;
 
 pub(super) use batches::imports_of;
 pub(super) use filter::ReadFilter;
-pub(super) use status::{counts, halts};
+pub(super) use status::{Waiting, counts, counts_staged, halts};
 
 /// A time in milliseconds, or NULL. What no clock shows becomes the end of times.
 pub(super) fn ms(column: &str) -> String {

@@ -18,7 +18,7 @@ use crate::outbox::names::{IN_DOUBT, UNCONFIRMED, any_of};
 use crate::outbox::status::StoredHalt;
 use crate::outbox::stored::{count, time, unreadable};
 use crate::outbox::warnings::Dialect;
-use crate::outbox::which::to_post;
+use crate::outbox::which::{to_post, told_of};
 use crate::outbox::{Counts, Crew, Halted, Scope, Status};
 
 /// Of pending rows: since when the first of them waits. A row that was never tried waits since it was due,
@@ -135,31 +135,44 @@ impl PgOutbox {
 
     /// The batches of which nothing is posted, by name.
     pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
-        halts(&mut *self.conn().await?, None).await
+        halts(&mut *self.conn().await?, None, Waiting::Counted).await
     }
 
     /// What keeps back rows of that batch.
     pub async fn halts_of(&self, batch: &str) -> Result<Vec<Halted>, OutboxError> {
-        halts(&mut *self.conn().await?, Some(batch)).await
+        halts(&mut *self.conn().await?, Some(batch), Waiting::Counted).await
     }
+}
+
+/// Whether the rows that wait behind a halt are counted, however many.
+pub(in crate::outbox::postgres) enum Waiting {
+    Counted,
+    /// Others wait for the answer.
+    Uncounted,
 }
 
 /// The halts, by name; of a batch those that its rows meet, which may have come in under another name.
 pub(in crate::outbox::postgres) async fn halts(
     conn: &mut PgConnection,
     batch: Option<&str>,
+    waiting: Waiting,
 ) -> Result<Vec<Halted>, OutboxError> {
+    let n_waiting = match waiting {
+        Waiting::Uncounted => "0::bigint".to_owned(),
+        Waiting::Counted => format!(
+            "(SELECT count(*) FROM mutirao.outbox o
+               WHERE {} AND NOT o.gone AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))",
+            to_post("o")
+        ),
+    };
     let sql = format!(
-        "SELECT b.name, b.id, b.halted_at::text, coalesce(b.halt_reason, ''), b.halt_cause::text,
-                (SELECT count(*) FROM mutirao.outbox o
-                  WHERE {} AND NOT o.gone AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
+        "SELECT b.name, b.id, b.halted_at::text, coalesce(b.halt_reason, ''), b.halt_cause::text, {n_waiting}
            FROM mutirao.batch b
           WHERE b.halted_at IS NOT NULL
             AND ($1::text IS NULL OR b.name = $1
                  OR EXISTS (SELECT FROM mutirao.batch m JOIN mutirao.outbox o ON o.batch = m.id
                              WHERE m.name = $1 AND o.record IS NOT NULL AND o.lote = b.name))
-          ORDER BY 1",
-        to_post("o")
+          ORDER BY 1"
     );
     let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(batch).persistent(false);
     let halted: Vec<StoredHalt> = asked.fetch_all(conn).await.trouble()?;
@@ -179,19 +192,22 @@ pub(in crate::outbox::postgres) async fn counts(
     conn: &mut PgConnection,
     filter: &ReadFilter,
 ) -> Result<Counts, OutboxError> {
-    let in_scope = in_scope();
-    let sql = format!(
-        "SELECT o.state, count(*), {}
-           FROM mutirao.outbox o WHERE {in_scope} GROUP BY o.state",
-        Dialect::Postgres.counts("o")
-    );
-    let states = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(filter.batch)
-        .bind(&filter.lote)
-        .bind(filter.import)
-        .persistent(false)
-        .fetch_all(conn)
-        .await
-        .trouble()?;
-    Counts::of(states)
+    let sql = counts_sql(&format!("mutirao.outbox o WHERE {}", in_scope()));
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(filter.batch).bind(&filter.lote).bind(filter.import);
+    Counts::of(asked.persistent(false).fetch_all(conn).await.trouble()?)
+}
+
+/// The rows that a merge has staged.
+pub(in crate::outbox::postgres) async fn counts_staged(
+    conn: &mut PgConnection,
+) -> Result<Counts, OutboxError> {
+    let sql = counts_sql(&format!(
+        "staged s JOIN mutirao.outbox o ON o.id = s.row_id WHERE {}",
+        told_of("o", "mutirao.batch")
+    ));
+    Counts::of(sqlx::query_as(AssertSqlSafe(sql)).persistent(false).fetch_all(conn).await.trouble()?)
+}
+
+fn counts_sql(rows: &str) -> String {
+    format!("SELECT o.state, count(*), {} FROM {rows} GROUP BY o.state", Dialect::Postgres.counts("o"))
 }
