@@ -32,8 +32,9 @@ pub(super) const IN_BATCH: &str = "($1::bigint IS NULL OR o.batch = $1 OR o.batc
 /// row of another outbox has two names.
 pub(super) const NOT_HALTED: &str =
     "((o.lote <> ALL (ARRAY(SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL))
-    AND (o.batch IS NULL OR o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL))))
-    OR (o.import = ANY (ARRAY(SELECT unnest(passed_by) FROM mutirao.batch WHERE halted_at IS NOT NULL))) IS TRUE)";
+      OR ((o.lote, o.import) IN (SELECT name, unnest(passed_by) FROM mutirao.batch WHERE halted_at IS NOT NULL)) IS TRUE)
+    AND (o.batch IS NULL OR o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL))
+      OR ((o.batch, o.import) IN (SELECT id, unnest(passed_by) FROM mutirao.batch WHERE halted_at IS NOT NULL)) IS TRUE))";
 
 impl Filter {
     /// Of `o`: no halt is in the way of posting it.

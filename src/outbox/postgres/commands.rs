@@ -241,7 +241,7 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
 
 /// Lets a batch go on that was halted. What its import holds for a person's word stays held.
 async fn resume(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {
-    let held = format!("({} OR coalesce(b.halt_cause @> '{AND_HELD}', false))", is_only_held("b"));
+    let held = is_held("b");
     let sql = format!(
         "UPDATE mutirao.batch b
             SET halted_at = CASE WHEN {held} THEN b.halted_at END, halt_reason = CASE WHEN {held} THEN $2 END,
@@ -257,6 +257,11 @@ async fn resume(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxErr
 const MEETS: &str = "b.halted_at IS NOT NULL
     AND (b.id = $1 OR EXISTS (SELECT FROM mutirao.outbox o
                                WHERE o.batch = $1 AND o.record IS NOT NULL AND o.lote = b.name))";
+
+/// Of a halted `batch`: its import holds it for a person's word, whatever else is wrong with it.
+pub(super) fn is_held(batch: &str) -> String {
+    format!("({} OR coalesce({batch}.halt_cause @> '{AND_HELD}', false))", is_only_held(batch))
+}
 
 /// Of a halted `batch`: its import holds it for a person's word, and nothing else is wrong with it.
 pub(super) fn is_only_held(batch: &str) -> String {

@@ -217,6 +217,7 @@ fn put_back_sql(Stride { walk, rows }: Stride, but: &str) -> String {
         include_str!("put_back.sql"),
         waits = waits(),
         live = live("l"),
+        not_halted = NOT_HALTED,
         pending = PENDING,
         walk = walk,
         rows = rows,

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::PgOutbox;
-use super::commands::is_only_held;
+use super::commands::{is_held, is_only_held};
 use super::error::Trouble;
 use super::session::{Access, in_time};
 use super::values::{owned_text, text};
@@ -58,10 +58,11 @@ impl PgOutbox {
                        VALUES ($1, clock_timestamp(), $2, $3::jsonb)
                        ON CONFLICT (name) DO UPDATE
                        SET halted_at = excluded.halted_at, halt_reason = excluded.halt_reason, passed_by = '{{}}',
-                           halt_cause = CASE WHEN b.halted_at IS NULL THEN excluded.halt_cause
-                                             ELSE excluded.halt_cause || '{AND_HELD}' END
-                       WHERE b.halted_at IS NULL OR b.passed_by <> '{{}}' OR {}",
-            is_only_held("b")
+                           halt_cause = CASE WHEN b.halted_at IS NOT NULL AND {held}
+                                             THEN excluded.halt_cause || '{AND_HELD}' ELSE excluded.halt_cause END
+                       WHERE b.halted_at IS NULL OR b.passed_by <> '{{}}' OR {only_held}",
+            held = is_held("b"),
+            only_held = is_only_held("b")
         );
         in_time(async {
             let mut tx = self.tx(Access::Shared).await?;

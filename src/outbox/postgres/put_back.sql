@@ -24,7 +24,7 @@ back AS (
     (SELECT o.id FROM mutirao.outbox o
       WHERE {waits} AND o.parked = 'halted' {but}
         AND o.import = ANY (ARRAY(SELECT unnest(passed_by) FROM mutirao.batch WHERE halted_at IS NOT NULL) || $1)
-        AND (o.import IS DISTINCT FROM $1 OR coalesce(o.record, 0) <= $2)
+        AND (o.import = $1 AND coalesce(o.record, 0) <= $2 OR {not_halted})
       LIMIT {rows})
     UNION
     (SELECT r.id FROM lotes h CROSS JOIN LATERAL (

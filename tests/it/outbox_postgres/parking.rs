@@ -124,6 +124,10 @@ async fn an_import_passes_the_halt_that_was_told_of_whoever_works_and_no_later_o
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [], "that one is over");
     release(vec![later.id]).await;
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [RowId(2990)]);
+    // Nobody holds it: what is over, is over.
+    it.worker.queue(Scope::All).halt("bad", &Halt::DiskFull).await.expect("it halts");
+    it.outbox.retry(Some(BatchId(batch)), &[State::Failed], at(1)).await.expect("it does");
+    assert_eq!(it.outbox.halts_of("bad").await.expect("it reads"), []);
 }
 
 #[tokio::test]
