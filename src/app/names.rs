@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
-use crate::delivery::code::BatchCode;
+use crate::ticket::code::BatchCode;
 
 /// Another one each time.
 pub fn random() -> BatchCode {

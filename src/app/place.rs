@@ -8,8 +8,8 @@ use super::address::{self, Led};
 use super::fault::Fault;
 use super::names;
 use super::work_folder::{OUTBOX_FILE, folder_of, sandbox_folder_of};
-use crate::delivery::code::BatchCode;
 use crate::outbox::{Address, By, Way};
+use crate::ticket::code::BatchCode;
 
 /// So many of the colons in ROW may be the one before its name.
 const SPLITS_MAX: usize = 16;

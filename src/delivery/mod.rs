@@ -15,7 +15,6 @@ pub mod allowance;
 pub mod breaker;
 mod clock;
 mod clock_offset;
-pub mod code;
 pub mod concurrency;
 pub mod coordination;
 pub mod decide;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Intake, IntakeError};
 use crate::delivery::State;
-use crate::delivery::code::BatchCode;
+use crate::ticket::code::BatchCode;
 
 /// Rows that were in an outbox before, by what they carry of its results. All zero in a file that has none of
 /// the columns `referencia`, `state` and `protocolo`; it is read once more to know.

@@ -10,10 +10,10 @@ use super::records::Record;
 use super::services::Services;
 use super::words;
 use crate::delivery::State;
-use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::outbox::state_of;
 use crate::text::state_called;
+use crate::ticket::code::BatchCode;
 use crate::ticket::{
     Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, cut, fill_ddd, is_vacant, shown, trim,
 };

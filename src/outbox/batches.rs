@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Counts;
 use super::stored::time;
-use crate::delivery::code::BatchCode;
+use crate::ticket::code::BatchCode;
 
 /// A batch by its number within the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::stored::count;
 use super::{BatchId, Counts, ImportId, ResultsInfo, Scope};
 use crate::delivery::OutboxError;
-use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
+use crate::ticket::code::BatchCode;
 use crate::ticket::{Field, Id, Problem, RawTicket};
 
 /// A file that is about to be imported.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::delivery::code::BatchCode;
 use crate::delivery::identity::Marker;
 use crate::delivery::{AttemptKind, Doubt, RowId, State};
+use crate::ticket::code::BatchCode;
 use crate::ticket::{Problem, RawTicket};
 
 /// One row, for reports.

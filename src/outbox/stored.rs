@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::names::{kind_of, state_of};
 use super::{Counts, Cursor, ReportRow, RowDetails, RowProblems, StoredAttempt};
-use crate::delivery::code::BatchCode;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Doubt, OutboxError, RowId, State};
+use crate::ticket::code::BatchCode;
 use crate::ticket::{Problem, RawTicket};
 
 /// Something stored is not what this program writes.

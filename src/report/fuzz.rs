@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::{CsvStyle, Guard, Line, OutputEncoding, ProblemsCsv, ResultsCsv, is_results};
 use crate::delivery::State;
-use crate::delivery::code::BatchCode;
 use crate::intake::{Delimiter, Intake, IntakeOptions, Source};
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::ticket::code::BatchCode;
 
 /// Stand between two cells and two rows.
 const CELL: char = '\u{1F}';

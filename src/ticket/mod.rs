@@ -3,6 +3,7 @@
 
 mod boolean;
 mod cell;
+pub mod code;
 mod customer;
 mod ddd;
 mod email;

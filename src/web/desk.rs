@@ -14,10 +14,10 @@ use super::door::Visitor;
 use super::form::Form;
 use crate::app::fault::Fault;
 use crate::app::unfinished::Agreed;
-use crate::delivery::code::BatchCode;
 use crate::delivery::{Pulse, Reason};
 use crate::language::Language;
 use crate::outbox::{Counts, Reasons};
+use crate::ticket::code::BatchCode;
 
 /// Words that wait for who works.
 const WORDS_MAX: usize = 8;

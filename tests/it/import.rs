@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use mutirao::delivery::code::BatchCode;
+use mutirao::ticket::code::BatchCode;
 
 use crate::support::site::{Ended, Site};
 

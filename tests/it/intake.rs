@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mutirao::delivery::code::BatchCode;
 use mutirao::intake::{
     Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeat, Repeats,
     Source, template,
 };
+use mutirao::ticket::code::BatchCode;
 use mutirao::ticket::{ByField, Field, Kind, Ticket};
 use proptest::prelude::*;
 

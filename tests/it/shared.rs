@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::{ClaimRequest, End, Outbox};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
+use mutirao::ticket::code::BatchCode;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::outbox_postgres::bench::register;

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 
 use super::work::{Work, identity};
 use crate::delivery::OutboxError;
-use crate::delivery::code::BatchCode;
 use crate::delivery::identity::Content;
 use crate::outbox::{AnyReader, AnyUncommitted, MergeError};
 use crate::registry::{Entry, Noted, REMEMBERED_FOR, Registry, RegistryError};
+use crate::ticket::code::BatchCode;
 
 /// What was imported before of the same rows.
 #[derive(Debug, Default)]

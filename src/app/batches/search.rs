@@ -14,11 +14,11 @@ use crate::app::names;
 use crate::app::sheet::Sheet;
 use crate::app::target::refuse_other_host;
 use crate::app::work_folder::{OUTBOX_FILE, folder_of, sandbox_folder_of};
-use crate::delivery::code::BatchCode;
 use crate::intake::{Hashing, Ours};
 use crate::outbox::{Address, BatchInfo, MergeError};
 use crate::registry::REMEMBERED_FOR;
 use crate::report;
+use crate::ticket::code::BatchCode;
 
 /// What was typed about where a file goes.
 pub struct Wish<'a> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::decide::Answers;
 use crate::app::address::Led;
-use crate::delivery::code::BatchCode;
 use crate::outbox::{Address, BatchInfo};
+use crate::ticket::code::BatchCode;
 
 pub struct Work {
     pub folder: PathBuf,

@@ -37,9 +37,9 @@ use super::{
     BatchId, BindError, By, Cancelled, Deed, HaltId, Halted, ImportId, MergeError, MergeOptions, NewRow,
     NewSource, PgOutbox, Rehearsal, ResolveError, Word, postgres,
 };
-use crate::delivery::code::BatchCode;
 use crate::delivery::{Halt, OutboxError, State};
 use crate::platform;
+use crate::ticket::code::BatchCode;
 
 /// An outbox to write to.
 pub enum AnyOutbox {

@@ -10,7 +10,7 @@ use super::super::{
     Reasons, RowDetails, RowName, RowProblems, Scope, Status, postgres, sqlite,
 };
 use crate::delivery::OutboxError;
-use crate::delivery::code::BatchCode;
+use crate::ticket::code::BatchCode;
 
 /// Longest wait for an answer to a question, which may be about millions of rows.
 const ANSWER_MAX: Duration = Duration::from_secs(60);

@@ -10,10 +10,10 @@ use super::columns::{definition, each_field};
 use super::error::{Trouble, is_held};
 use super::rights;
 use crate::delivery::OutboxError;
-use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::outbox::stored::json;
 use crate::outbox::{MergeError, NewRow, NewSource, ResultsInfo};
+use crate::ticket::code::BatchCode;
 use crate::ticket::{Field, Kind, in_words};
 
 /// Lines are sent on when there are so many bytes of them.

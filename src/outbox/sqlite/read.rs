@@ -5,7 +5,6 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, stored};
 use super::{Reader, time};
-use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, State};
 use crate::outbox::doubts::is_shown;
 use crate::outbox::filter::Filter;
@@ -18,6 +17,7 @@ use crate::outbox::{
     BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
     RowProblems, Scope, SourceInfo, Status,
 };
+use crate::ticket::code::BatchCode;
 
 /// Of `o`: the rows that are told of. `?1` batch, `?2` import; NULL is no limit.
 pub(super) fn in_scope() -> String {

@@ -7,9 +7,9 @@ use super::SqliteOutbox;
 use super::error::{Trouble, json};
 use super::session::Tx;
 use crate::delivery::OutboxError;
-use crate::delivery::code::BatchCode;
 use crate::outbox::{MergeError, NewRow, NewSource, ResultsInfo};
 use crate::ticket::Field;
+use crate::ticket::code::BatchCode;
 
 /// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
 const CHUNK_ROWS: usize = 64;

@@ -1,9 +1,9 @@
 //! Rows that carry an identity: a reference of their own, or what an outbox wrote out for them.
 
-use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::{ClaimRequest, End, Outbox, Settle, State};
 use mutirao::outbox::{Cursor, MergeCounts, MergeError, MergeKind, Merged, Repeats};
 use mutirao::ticket::Field;
+use mutirao::ticket::code::BatchCode;
 
 use super::{BAD, Books, Driver, failed, in_doubt, opened, rejected, run, states};
 use crate::outbox_conformance::at;

@@ -3,12 +3,12 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
-use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::identity::ContentKey;
 use mutirao::outbox::{
     AnyOutbox, AnyStaging, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal,
     Repeats, Withdrawn,
 };
+use mutirao::ticket::code::BatchCode;
 use mutirao::ticket::{Field, Id, Problem, RawTicket};
 
 use crate::outbox_conformance::at;

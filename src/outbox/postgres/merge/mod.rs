@@ -25,7 +25,6 @@ use super::commands::is_only_held;
 use super::error::Trouble;
 use super::read::{Waiting, counts_staged, halts, imports_of};
 use super::staging::{Staging, lock};
-use crate::delivery::code::BatchCode;
 use crate::delivery::{HaltReason, OutboxError};
 use crate::outbox::causes::{self, AND_HELD};
 use crate::outbox::merges::counted;
@@ -36,6 +35,7 @@ use crate::outbox::{
     Rehearsal, Repeats, ResultsInfo, Withdrawn,
 };
 use crate::ticket::Field;
+use crate::ticket::code::BatchCode;
 
 /// `$1` as a time, but not later than the database's: by that workers see what is due.
 const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";

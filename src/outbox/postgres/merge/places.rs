@@ -8,13 +8,13 @@ use super::super::error::{Trouble, is_deadlock};
 use super::super::read::{field_names, ms};
 use super::{Merge, NOW, Places, Purpose, fields_of};
 use crate::delivery::OutboxError;
-use crate::delivery::code::BatchCode;
 use crate::outbox::merges::gone;
 use crate::outbox::names::{IN_FLIGHT, merge_name};
 use crate::outbox::stored::{count, json, stored};
 use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{unsent, unsettled};
 use crate::outbox::{MergeError, MergeKind, MergeOptions, ResultsInfo};
+use crate::ticket::code::BatchCode;
 
 /// How often rows that workers hold are waited for, when two waits cross.
 const CROSSINGS_MAX: u32 = 5;

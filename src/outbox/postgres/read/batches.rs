@@ -8,9 +8,9 @@ use super::super::error::Trouble;
 use super::super::values::Time;
 use super::{ReadFilter, counts, field_names, ms};
 use crate::delivery::OutboxError;
-use crate::delivery::code::BatchCode;
 use crate::outbox::stored::{count, stored, time};
 use crate::outbox::{BatchId, BatchInfo, FileBatch, ImportId, ResultsInfo, Scope, SourceInfo};
+use crate::ticket::code::BatchCode;
 
 impl PgOutbox {
     /// What the batch of this code is called.
