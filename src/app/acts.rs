@@ -1,20 +1,11 @@
-//! What persons had done with a batch: kept, and told in words.
-
-use jiff::Timestamp;
+//! What persons had done with a batch, in words.
 
 use super::show::Told;
 use crate::language::times::local;
-use crate::outbox::{Act, AnyOutbox, By, Deed, Way};
+use crate::outbox::{Act, Deed, Way};
 
 /// That are told of a batch.
 pub const TOLD_MAX: usize = 20;
-
-/// Keeps that a person had it done. By then it is done: where this fails, that is logged, and no more.
-pub async fn note(outbox: &AnyOutbox, batch: Option<&str>, by: By<'_>, deed: Deed, n_rows: u64) {
-    if let Err(error) = outbox.note_act(batch, by, deed, n_rows, Timestamp::now()).await {
-        tracing::warn!(%error, deed = deed.name(), "who did it is not kept");
-    }
-}
 
 /// When, and who did what from where.
 pub fn told(act: &Act) -> Told {

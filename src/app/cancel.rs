@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::acts;
 use super::fault::Fault;
+use super::note;
 use super::place::Place;
 use super::results::{Written, write_again};
 use super::selection::batch_of;
@@ -14,7 +14,7 @@ pub async fn cancel(place: &Place) -> Result<(Cancelled, Option<Written>), Fault
     let info = batch_of(outbox.reader(), place).await?;
     let now = Timestamp::now();
     let cancelled = outbox.cancel(info.id, now).await?;
-    acts::note(&outbox, Some(&info.name), place.by(), Deed::Cancel, cancelled.n_cancelled).await;
+    note::act(&outbox, Some(&info.name), place.by(), Deed::Cancel, cancelled.n_cancelled).await;
     let results = write_again(outbox.reader(), place, Some(&info)).await?;
     outbox.close().await?;
     Ok((cancelled, results))

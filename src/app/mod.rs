@@ -25,6 +25,7 @@ pub mod marked;
 pub mod merged;
 mod migrate;
 pub mod names;
+mod note;
 pub mod overview;
 mod pause;
 pub mod place;

@@ -1,7 +1,7 @@
 //! All workers of a shared outbox stop and go on, at a person's word.
 
-use super::acts;
 use super::fault::Fault;
+use super::note;
 use crate::outbox::{Address, AnyOutbox, By, Deed, Halted, PgOutbox};
 
 /// All workers stop, for this reason.
@@ -9,7 +9,7 @@ pub async fn pause(address: &Address, by: By<'_>, reason: &str) -> Result<(), Fa
     let outbox = shared(address).await?;
     outbox.pause(reason).await?;
     let outbox = AnyOutbox::Postgres(outbox);
-    acts::note(&outbox, None, by, Deed::Pause, 0).await;
+    note::act(&outbox, None, by, Deed::Pause, 0).await;
     Ok(outbox.close().await?)
 }
 
@@ -18,7 +18,7 @@ pub async fn resume(address: &Address, by: By<'_>) -> Result<Vec<Halted>, Fault>
     let outbox = shared(address).await?;
     outbox.resume().await?;
     let outbox = AnyOutbox::Postgres(outbox);
-    acts::note(&outbox, None, by, Deed::Resume, 0).await;
+    note::act(&outbox, None, by, Deed::Resume, 0).await;
     let halted = outbox.reader().halted().await?;
     outbox.close().await?;
     Ok(halted)

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::acts;
 use super::deliver::Calm;
 use super::fault::{Fault, OtherService};
+use super::note;
 use super::place::{NamedRow, Place};
 use super::results::{Written, write_again};
 use super::selection::{batch_of, row_of};
@@ -204,7 +204,7 @@ impl Unsettled {
         outbox.resolve(&words, now).await?;
         let info = batch_of(outbox.reader(), &place).await.ok();
         let batch = info.as_ref().map(|info| info.name.as_str());
-        acts::note(&outbox, batch, place.by(), Deed::Resolve, words.len() as u64).await;
+        note::act(&outbox, batch, place.by(), Deed::Resolve, words.len() as u64).await;
         let results = write_again(outbox.reader(), &place, info.as_ref()).await?;
         outbox.close().await?;
         Ok(Resolved { n_rows: words.len(), results })

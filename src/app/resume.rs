@@ -1,7 +1,7 @@
 //! What was stopped goes on.
 
-use super::acts;
 use super::fault::Fault;
+use super::note;
 use super::place::Place;
 use super::selection::batch_of;
 use crate::outbox::Deed;
@@ -17,7 +17,7 @@ pub async fn resume_lote(place: &Place) -> Result<Resumed, Fault> {
     let lote = batch_of(outbox.reader(), place).await?.name;
     let was_halted = outbox.resume_lote(&lote).await?;
     if was_halted {
-        acts::note(&outbox, Some(&lote), place.by(), Deed::Resume, 0).await;
+        note::act(&outbox, Some(&lote), place.by(), Deed::Resume, 0).await;
     }
     outbox.close().await?;
     Ok(Resumed { lote, was_halted })

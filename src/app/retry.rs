@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::acts;
 use super::address::Led;
 use super::fault::Fault;
 use super::names;
+use super::note;
 use super::place::Place;
 use super::results::{Written, write_again};
 use super::selection::batch_or_all;
@@ -53,9 +53,16 @@ pub async fn retry(place: &Place, states: &[State]) -> Result<Retried, Fault> {
     let outbox = place.outbox.open().await?;
     let info = batch_or_all(outbox.reader(), place).await?;
     let now = Timestamp::now();
-    let n_rows = outbox.retry(info.as_ref().map(|info| info.id), states, now).await?;
     let batch = info.as_ref().map(|info| info.name.as_str());
-    acts::note(&outbox, batch, place.by(), Deed::Retry, n_rows).await;
+    let n_rows = match states {
+        // Nothing was asked for: nor that a batch goes on.
+        [] => 0,
+        states => {
+            let n_rows = outbox.retry(info.as_ref().map(|info| info.id), states, now).await?;
+            note::act(&outbox, batch, place.by(), Deed::Retry, n_rows).await;
+            n_rows
+        }
+    };
     let results = write_again(outbox.reader(), place, info.as_ref()).await?;
     let is_sandbox = outbox.reader().host().await?.is_some_and(|host| host == SANDBOX);
     let held = match &info {

@@ -1,15 +1,38 @@
 // Shows how things stand as soon as that changes, or each so many milliseconds (data-every). Without this the
 // page of an import loads itself again.
-const [live, content] = ["live", "content"].map((id) => document.getElementById(id));
+const [live, content, lost] = ["live", "content", "lost"].map((id) => document.getElementById(id));
 const every = Number(live.dataset.every);
-const events = every ? null : new EventSource("/import/events");
+let events = null;
 let last = Promise.resolve();
-const renewed = () => { last = last.then(renew).catch(() => setTimeout(renewed, 3000)); };
-if (events) events.onmessage = renewed; else setTimeout(renewed, every);
+let nFailed = 0;
+let later = null;
+const renewed = () => { last = last.then(renew).catch(failed); };
+if (every) setTimeout(renewed, every); else follow();
+
+// Where it is cut off it connects again by itself, but not after a refusal.
+function follow() {
+  events = new EventSource("/import/events");
+  events.onmessage = renewed;
+  events.onerror = () => {
+    if (events?.readyState === EventSource.CLOSED) events = null;
+    renewed();
+  };
+}
+
+// One that fails may be chance.
+function failed() {
+  if (++nFailed === 2) lost.textContent = lost.dataset.says;
+  later ??= setTimeout(() => { later = null; renewed(); }, 3000);
+}
 
 async function renew() {
   const answer = await fetch(location.href, { cache: "no-store" });
+  // Whoever was let in is not any more, as after the program began anew: the page says so.
+  if (answer.status === 403) { location.reload(); return; }
   if (!answer.ok) throw new Error(answer.status);
+  nFailed = 0;
+  lost.textContent = "";
+  if (!every && !events) follow();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   // A page that does not follow has another form: a question, or the end.
   if (!page.querySelector("script[src='/live.js']")) { events?.close(); location.reload(); return; }

@@ -59,6 +59,11 @@ pub fn whole(title: &str, course: Course, body: &Markup) -> Markup {
                 header { a href="/" { "Mutirão" } }
                 main #content tabindex="-1" {
                     h1 { (title) }
+                    @if matches!(course, Course::Follows | Course::LooksAgain) {
+                        p #lost.warn role="status" data-says=(tr!(
+                            "Not connected: what stands here is from before. It tries again by itself."
+                        )) {}
+                    }
                     (body)
                 }
             }

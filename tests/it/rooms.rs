@@ -62,7 +62,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("platform", &[]),
     ("printable", &[]),
     ("registry", &["ownership", "platform", "temporary"]),
-    ("report", &["delivery", "intake", "language", "printable", "temporary", "text"]),
+    ("report", &["delivery", "intake", "language", "printable", "temporary", "text", "ticket"]),
     ("sandbox", &["delivery", "platform", "temporary"]),
     ("service", &["delivery", "outbox", "platform", "printable", "text"]),
     (

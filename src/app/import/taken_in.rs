@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::order::Order;
-use crate::app::acts;
 use crate::app::batches::Recognition;
 use crate::app::deliver::{self, Calm};
 use crate::app::fault::Fault;
 use crate::app::form::Form;
+use crate::app::note;
 use crate::app::results::{self, What, Written};
 use crate::app::services::Tally;
 use crate::app::sheet::{ColumnNames, name_of};
@@ -125,7 +125,7 @@ impl TakenIn<'_> {
 
     async fn note(&self, who: &str, deed: Deed, n_rows: u64) {
         let (batch, by) = (&self.read.merged.batch_name, By { who, way: self.order.way });
-        acts::note(&self.outbox, Some(batch), by, deed, n_rows).await;
+        note::act(&self.outbox, Some(batch), by, deed, n_rows).await;
     }
 
     /// Writes the results of its batch, and counts what became of its rows.

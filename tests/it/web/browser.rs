@@ -215,6 +215,7 @@ fn an_import_that_was_killed_goes_on_and_opens_nothing_twice() {
     browser.waits("progress[value]:not([value='0'])");
     office.page.child.kill().unwrap();
     office.page.child.wait().unwrap();
+    browser.reads("Sem conexão: o que está aqui é de antes");
     let n_before = office.site.audit().tickets;
     assert!((1..60).contains(&n_before), "{n_before}: it was killed too late, or too early, to tell");
     office.page = Page::start(&office.site, &[]);

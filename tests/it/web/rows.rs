@@ -230,6 +230,8 @@ async fn a_person_says_on_the_page_what_is_true_of_a_row() {
     assert_eq!(states(), "opened opened failed failed failed opened", "the results say it, too");
 
     // And failed rows go on, by the same sheet: each is looked up first, and its ticket found.
+    let (_, _, body) = say("/batch/retry", BATCH);
+    assert!(body.contains("0 rows are pending again"), "{body}");
     let (_, _, body) = say("/batch/retry", &format!("{BATCH}&state=failed&state=opened"));
     assert!(body.contains("3 rows are pending again"), "{body}");
     page.orders(&cookie, "queda.csv", rows(6), "");
