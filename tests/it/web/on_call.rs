@@ -142,6 +142,9 @@ async fn workers_pause_and_go_on_and_batches_are_cancelled_and_resumed_by_the_pa
     assert_eq!(page.say("/outbox/resume", &cookie, "").0, 303);
     assert!(!home().contains("All workers are stopped"));
 
+    let (_, _, body) = page.say("/batch/retry", &cookie, "batch=sul");
+    assert!(body.contains("0 rows are pending again"), "{body}");
+    assert!(home().contains("is halted"), "of no state was it said");
     let (status, _, body) = page.say("/batch/resume", &cookie, "batch=sul");
     assert!(status == 200 && body.contains("`sul` goes on"), "{status} {body}");
     assert!(!home().contains("is halted"));
