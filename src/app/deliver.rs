@@ -12,7 +12,7 @@ use super::target::Target;
 use crate::delivery::evidence::{Evidence, Guard};
 use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, Note, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
-    SystemClock, Verdict, Watch, Withheld, run,
+    SystemClock, Verdict, Verify, Watch, Withheld, run,
 };
 use crate::hubsoft::Entry;
 use crate::outbox::AnyWorker;
@@ -31,6 +31,7 @@ pub fn policy(sending: &Sending) -> Policy {
         settle_delay: sending.settle_delay,
         grace: sending.grace(),
         open_tickets: if sending.skip_if_open { OpenTickets::Skip } else { OpenTickets::Ignore },
+        verify: if sending.verify_first { Verify::Precautions } else { Verify::Never },
         seed: Timestamp::now().as_nanosecond() as u64,
         ..Policy::default()
     }

@@ -26,7 +26,10 @@ pub fn policy(settings: &settings::Worker) -> Policy {
         }
     };
     let policy = deliver::policy(&settings.sending);
-    let verify = if settings.sending.verify_first { Verify::First } else { Verify::Never };
+    let verify = match policy.verify {
+        Verify::Never => Verify::Never,
+        Verify::Precautions | Verify::First => Verify::First,
+    };
     let (poll, grace) = (Some(settings.working.poll), settings.working.grace);
     Policy { lasting, guards, verify, poll, grace, ..policy }
 }

@@ -530,6 +530,10 @@ impl Progress<'_> {
                 "rows in doubt stay so, since an absence cannot be believed: %{why}",
                 why = text::blindness(why)
             )),
+            Note::Unproven => self.say(&tr!(
+                "rows that are not found are opened, though nothing was opened from here yet that shows whether \
+                 this user sees tickets: look for one that you know of as this user"
+            )),
             Note::Unlisted(None) => self.say(&tr!(
                 "each row is looked up by itself, since other workers open tickets too: no list of open tickets \
                  would tell of theirs"

@@ -175,6 +175,10 @@ pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scen
         Row::Answered(Sighting::Found { opening, others, beside, conflict: None }) => {
             found(claim.attempts, opening, others, beside, scene)
         }
+        // It may have been sent from elsewhere, so it waits as what may have been sent from here does.
+        Row::Answered(Sighting::CouldNotTell(fault @ Fault::Blind(_))) => {
+            untold(claim, &Doubt::precaution(scene.now), fault, scene)
+        }
         // The operator asked not to open beside an open one, so a row that cannot be checked is tried
         // again, and fails in the end: nothing was sent for it.
         Row::Answered(Sighting::CouldNotTell(fault)) | Row::Refused(fault) => spend(claim, fault, scene),

@@ -77,10 +77,14 @@ pub enum OpenTickets {
     Skip,
 }
 
-/// Whether a row that was never sent from here may have been sent from elsewhere.
+/// Whether a row that was never sent from here may have been sent from elsewhere. Where it may, no absence is
+/// believed of eyes that were shown to see nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verify {
     Never,
+    /// `--verify-first` of an import or `reconcile`: rows that came in with a precaution are looked up, as
+    /// they are anyway.
+    Precautions,
     /// `--verify-first` of a worker: before every post look for the row's own ticket, and for one of the same
     /// service, type and text.
     First,

@@ -156,6 +156,9 @@ pub enum Note<'a> {
     /// This user is not known to see tickets of ours, and why that is: rows in doubt stay so. Told once a
     /// run.
     Blind(Blindness),
+    /// Rows that may have been sent from elsewhere are posted because they were not found, although nothing
+    /// was opened from here that could show whether this user sees tickets. Told once a run.
+    Unproven,
     /// There is no list of open tickets, and why: each row is looked up by itself. `None`: others open
     /// tickets too. Told once a run.
     Unlisted(Option<&'a Fault>),

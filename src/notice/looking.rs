@@ -187,6 +187,7 @@ impl Watch for Looking<'_> {
             | Note::Recovered(_)
             | Note::Rescued(_)
             | Note::Blind(_)
+            | Note::Unproven
             | Note::Unlisted(_) => {}
         }
     }

@@ -98,8 +98,8 @@ pub enum Sight {
     Turn,
     /// What earlier runs saw is being read.
     Load,
-    /// A row that was opened is being looked for in the outbox.
-    Specimen { nth: u32 },
+    /// A row that was opened is being looked for in the outbox, with a text so long at least.
+    Specimen { text_len: usize, nth: u32 },
     /// It is being looked up, with a pass of its own.
     Look { text_len: usize, pass: Pass },
     /// It was seen, and that is being kept.
@@ -110,7 +110,8 @@ pub enum Sight {
 
 fingerprint! {
     enum Sight {
-        Keep, Turn, Load, Specimen { nth }, Look { text_len, pass }, KeepSpecimen, PostsAreLeft { why }
+        Keep, Turn, Load, Specimen { text_len, nth }, Look { text_len, pass }, KeepSpecimen,
+        PostsAreLeft { why }
     }
 }
 

@@ -94,12 +94,7 @@ impl Engine<'_> {
         self.hear_latency(now, &errand, &step, &answer);
         match (step, answer) {
             (Step::Post { asked }, Answer::Post(reply)) => self.posted(now, errand, asked, reply),
-            (Step::Verify { asked }, Answer::Sighting(reply)) => {
-                match self.looked_before(now, &errand, asked, &reply) {
-                    Next::Post { .. } => self.find_open(now, errand),
-                    Next::Settle(settle) => self.end_errand(now, errand, settle),
-                }
-            }
+            (Step::Verify { asked }, Answer::Sighting(reply)) => self.verified(now, errand, asked, reply),
             (Step::FindOpen { asked }, Answer::Sighting(reply)) => {
                 match self.looked_before(now, &errand, asked, &reply) {
                     Next::Post { beside } => self.post(now, Errand { beside, ..errand }),
@@ -118,14 +113,14 @@ impl Engine<'_> {
     }
 
     fn verify(&mut self, now: &Now, errand: Errand) {
-        if self.policy.verify == Verify::Never {
+        if self.policy.verify != Verify::First {
             return self.find_open(now, errand);
         }
         let request = Request::Verify(Arc::clone(&errand.claim), self.opened_since(now));
         self.send(errand, Step::Verify { asked: self.time(now) }, request);
     }
 
-    fn find_open(&mut self, now: &Now, errand: Errand) {
+    pub(super) fn find_open(&mut self, now: &Now, errand: Errand) {
         if self.policy.open_tickets == OpenTickets::Ignore {
             return self.post(now, errand);
         }

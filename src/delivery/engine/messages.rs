@@ -129,6 +129,7 @@ pub enum Told {
     LoteHalted(Arc<str>, Box<Halt>),
     Recovered(u64),
     Blind(Blindness),
+    Unproven,
     Unlisted(Option<Box<Fault>>),
 }
 
@@ -157,6 +158,7 @@ impl Told {
             Self::LoteHalted(lote, reason) => watch.note(Note::LoteHalted { lote, reason }),
             Self::Recovered(n_rows) => watch.note(Note::Recovered(*n_rows)),
             Self::Blind(why) => watch.note(Note::Blind(*why)),
+            Self::Unproven => watch.note(Note::Unproven),
             Self::Unlisted(why) => watch.note(Note::Unlisted(why.as_deref())),
         }
     }

@@ -7,10 +7,12 @@ use super::messages::{Action, Request, RequestId, Told};
 use super::slots::Purpose;
 use super::state::Engine;
 use super::times::Now;
-use crate::delivery::decide::{self, Looks, Scene};
+use crate::delivery::decide::{self, Looks, Next, Scene};
 use crate::delivery::evidence::{Evidence, Row};
 use crate::delivery::eyes::{self, Specimen};
-use crate::delivery::{Blindness, Claim, Fault, Lasting, LookUp, OutboxError, Reply, Sighting, Verdict};
+use crate::delivery::{
+    Blindness, Claim, Fault, Lasting, LookUp, OutboxError, Reply, Sighting, Verdict, Verify,
+};
 
 impl Engine<'_> {
     /// The answer to the look-up of a row in doubt. Not found is *could not tell* until a ticket of ours was
@@ -21,10 +23,22 @@ impl Engine<'_> {
         let denials = self.denials(errand.claim.row, &reply);
         self.hear_look_up(now, errand.claim.row, &reply, looks, errand.pass.sent);
         let seen = Box::new(Seen { asked, looks, denials, reply });
-        // Of a mere precaution it is known that nothing was left.
-        if errand.claim.doubt.as_ref().is_some_and(|doubt| doubt.precaution) {
+        // Of a mere precaution it is known that nothing was left, unless rows may come from elsewhere.
+        if is_precaution(&errand.claim) && self.policy.verify == Verify::Never {
             return self.end_look_up(now, errand, seen);
         }
+        self.weigh(now, errand, seen);
+    }
+
+    /// The answer to the look before a first post.
+    pub(super) fn verified(&mut self, now: &Now, errand: Errand, asked: Timestamp, reply: Reply<Sighting>) {
+        let denials = self.denials(errand.claim.row, &reply);
+        self.hear_look_up(now, errand.claim.row, &reply, Looks::Count, errand.pass.sent);
+        self.weigh(now, errand, Box::new(Seen { asked, looks: Looks::Count, denials, reply }));
+    }
+
+    /// What was found is a sight; an absence waits until it can be believed.
+    fn weigh(&mut self, now: &Now, errand: Errand, seen: Box<Seen>) {
         match &seen.reply.verdict {
             Verdict::Answered(Sighting::Found { .. }) => match self.saw(now, text_len(&errand.claim)) {
                 Some(sight) => self.keep(errand, Step::See(seen, Sight::Keep), sight),
@@ -83,18 +97,18 @@ impl Engine<'_> {
             self.leave_sight();
             return self.end_look_up(now, errand, seen);
         }
-        if let Some(why) = self.sights.in_vain(text_len(&errand.claim), now.run) {
+        let is_elsewhere = is_precaution(&errand.claim);
+        if let Some(why) = self.sights.in_vain(text_len(&errand.claim), is_elsewhere, now.run) {
             self.leave_sight();
             return self.blind(now, errand, seen, why);
         }
-        let nth = self.sights.next_specimen;
-        self.ask_for_specimen(errand, seen, nth);
+        let (text_len, nth) = (text_len(&errand.claim), self.sights.next_specimen);
+        self.ask_for_specimen(errand, seen, text_len, nth);
     }
 
     /// A row that was opened with a text as long; another one each time.
-    fn ask_for_specimen(&mut self, errand: Errand, seen: Box<Seen>, nth: u32) {
-        let text_len = text_len(&errand.claim);
-        let step = Step::See(seen, Sight::Specimen { nth });
+    fn ask_for_specimen(&mut self, errand: Errand, seen: Box<Seen>, text_len: usize, nth: u32) {
+        let step = Step::See(seen, Sight::Specimen { text_len, nth });
         self.ask_outbox(errand, step, |id| Action::Specimen { id, text_len, nth });
     }
 
@@ -104,7 +118,10 @@ impl Engine<'_> {
         id: RequestId,
         found: Result<Option<Specimen>, OutboxError>,
     ) {
-        let Some((errand, Step::See(seen, Sight::Specimen { nth }))) = self.take_errand(id) else { return };
+        let Some((errand, Step::See(seen, Sight::Specimen { text_len: wanted, nth }))) = self.take_errand(id)
+        else {
+            return;
+        };
         match found {
             Ok(Some(Specimen { service, marker, text_len })) => {
                 self.sights.next_specimen = nth.saturating_add(1);
@@ -113,13 +130,29 @@ impl Engine<'_> {
                 let request = Request::LookUp(LookUp { service, marker, sent_at: None });
                 self.send(errand, Step::See(seen, Sight::Look { text_len, pass }), request);
             }
-            Ok(None) if 0 < nth => self.ask_for_specimen(errand, seen, 0),
+            Ok(None) if 0 < nth => self.ask_for_specimen(errand, seen, wanted, 0),
+            Ok(None) if is_precaution(&errand.claim) => self.unproven(now, errand, seen, wanted),
             // An outbox that fails now will be told of by the next settle.
             Ok(None) | Err(_) => {
                 self.leave_sight();
                 self.blind(now, errand, seen, Blindness::Unknown);
             }
         }
+    }
+
+    /// No row was opened with a text as long as that of this one, which may have been sent from elsewhere.
+    /// Who sees shorter ones is believed, and so is who could not be shown any, or no row would ever be the
+    /// first. Who does not see them sees no longer ones either.
+    fn unproven(&mut self, now: &Now, errand: Errand, seen: Box<Seen>, wanted: usize) {
+        let sees_some = self.sights.eyes.see(0, self.time(now));
+        if !sees_some && 0 < wanted {
+            return self.ask_for_specimen(errand, seen, 0, 0);
+        }
+        if !sees_some && !std::mem::replace(&mut self.sights.is_lack_told, true) {
+            self.tell(Told::Unproven);
+        }
+        self.leave_sight();
+        self.end_look_up(now, errand, seen);
     }
 
     /// The row that was opened was looked up.
@@ -148,14 +181,16 @@ impl Engine<'_> {
                 return self.untold(now, errand, seen, reply.verdict);
             }
         };
-        match self.sights.searched(text_len(&errand.claim), is_unseen, now.run) {
+        // Where there is none as long, a shorter one is looked for.
+        let wanted = text_len(&errand.claim).min(specimen_len);
+        match self.sights.searched(wanted, is_unseen, now.run) {
             Some(why) => {
                 self.leave_sight();
                 self.blind(now, errand, seen, why);
             }
             None => {
                 let nth = self.sights.next_specimen;
-                self.ask_for_specimen(errand, seen, nth);
+                self.ask_for_specimen(errand, seen, wanted, nth);
             }
         }
     }
@@ -172,7 +207,14 @@ impl Engine<'_> {
 
     /// What a look that saw nothing costs: as long as something will be opened that this user could be shown,
     /// the run waits for that anyway.
-    fn blind(&mut self, now: &Now, errand: Errand, seen: Box<Seen>, why: Blindness) {
+    fn blind(&mut self, now: &Now, errand: Errand, mut seen: Box<Seen>, why: Blindness) {
+        // Nothing is opened before one of these is believed.
+        if is_precaution(&errand.claim) {
+            if self.sights.are_blind_for(self.policy.settle_delay, now.run) {
+                seen.looks = Looks::Last;
+            }
+            return self.end_blind(now, errand, seen, why);
+        }
         if self.policy.lasting == Lasting::Forever {
             return self.end_blind(now, errand, seen, why);
         }
@@ -215,11 +257,14 @@ impl Engine<'_> {
     fn end_look_up(&mut self, now: &Now, errand: Errand, seen: Box<Seen>) {
         let Seen { asked, looks, denials, reply } = *seen;
         let scene = Scene { looks, ..self.scene(now, asked, denials) };
-        let settle = match &errand.claim.doubt {
-            Some(doubt) => decide::after_look_up(&errand.claim, doubt, &reply, &scene),
-            None => decide::release(&errand.claim),
+        let next = match &errand.claim.doubt {
+            Some(doubt) => Next::Settle(decide::after_look_up(&errand.claim, doubt, &reply, &scene)),
+            None => decide::after_looking_before(&errand.claim, &reply, &scene),
         };
-        self.end_errand(now, errand, settle);
+        match next {
+            Next::Post { .. } => self.find_open(now, errand),
+            Next::Settle(settle) => self.end_errand(now, errand, settle),
+        }
     }
 
     /// Another one may find out.
@@ -240,6 +285,11 @@ impl Engine<'_> {
     fn keep(&mut self, errand: Errand, step: Step, sight: eyes::Sight) {
         self.ask_outbox(errand, step, |id| Action::Keep(id, sight));
     }
+}
+
+/// Whether nothing can have been left of it, if it was never sent from elsewhere.
+fn is_precaution(claim: &Claim) -> bool {
+    claim.doubt.as_ref().is_none_or(|doubt| doubt.precaution)
 }
 
 /// Without the marker. Characters.

@@ -15,6 +15,10 @@ const SPECIMENS_MAX: u32 = 10;
 /// And not again for so long.
 const BLIND_FOR: Duration = Duration::from_secs(300);
 
+/// Of rows that may have been sent from elsewhere: they are given up soon, and what was opened a moment ago
+/// may not be shown yet.
+const BLIND_FOR_ELSEWHERE: Duration = Duration::from_secs(30);
+
 /// What this run knows of what its user sees.
 #[derive(Clone, Default)]
 pub struct Sights {
@@ -24,10 +28,18 @@ pub struct Sights {
     /// It may take many claims: a slow pace, or an outage, ends those in its midst.
     search: Option<Search>,
     in_vain: Option<InVain>,
+    /// When a search first ended in vain; `None`: something was seen since.
+    blind_since: Option<Duration>,
     pub is_told: bool,
+    /// Whether it was told that absences are believed although nothing shows what this user sees.
+    pub is_lack_told: bool,
 }
 
-fingerprint! { struct Sights { eyes, is_loaded, next_specimen, search, in_vain; outside is_told } }
+fingerprint! {
+    struct Sights {
+        eyes, is_loaded, next_specimen, search, in_vain, blind_since; outside is_told, is_lack_told
+    }
+}
 
 /// Rows that were opened, looked up for a sight of a text so long.
 #[derive(Clone)]
@@ -53,6 +65,7 @@ impl Sights {
     /// Returns whether it is news. What is looked for was seen, if its text is as long.
     pub fn saw(&mut self, sight: Sight) -> bool {
         self.search.take_if(|search| search.text_len <= sight.text_len);
+        self.blind_since = None;
         self.eyes.saw(sight)
     }
 
@@ -75,11 +88,19 @@ impl Sights {
             }
         };
         self.in_vain = Some(InVain { at: now, text_len: search.text_len, why });
+        self.blind_since.get_or_insert(now);
         Some(why)
     }
 
-    pub fn in_vain(&self, text_len: usize, now: Duration) -> Option<Blindness> {
-        let is_as_long = |in_vain: &InVain| in_vain.text_len <= text_len && now < in_vain.at + BLIND_FOR;
+    /// Whether it is known that no search helps; `is_elsewhere`: to a row that may have been sent from there.
+    pub fn in_vain(&self, text_len: usize, is_elsewhere: bool, now: Duration) -> Option<Blindness> {
+        let lasts = if is_elsewhere { BLIND_FOR_ELSEWHERE } else { BLIND_FOR };
+        let is_as_long = |in_vain: &InVain| in_vain.text_len <= text_len && now < in_vain.at + lasts;
         self.in_vain.filter(is_as_long).map(|in_vain| in_vain.why)
+    }
+
+    /// Whether nothing was seen for so long, whatever was looked for.
+    pub fn are_blind_for(&self, at_least: Duration, now: Duration) -> bool {
+        self.blind_since.is_some_and(|since| since + at_least <= now)
     }
 }

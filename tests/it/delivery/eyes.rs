@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Blindness, Doubt, Ending, Note, Rate, Reason, Reply, RequestKind, Sighting, State, Verdict, Watch, run,
+    Blindness, Doubt, Ending, Note, Rate, Reason, Reply, RequestKind, Sighting, State, Verdict, Verify,
+    Watch, run,
 };
 
 use tokio::time::timeout;
@@ -43,21 +44,31 @@ fn found(id: i64) -> Reply<Sighting> {
 }
 
 #[derive(Default)]
-struct Notes(RefCell<Vec<Blindness>>);
+struct Notes {
+    blind: RefCell<Vec<Blindness>>,
+    n_unproven: Cell<u32>,
+}
 
 impl Watch for Notes {
     fn note(&self, note: Note<'_>) {
-        if let Note::Blind(why) = note {
-            self.0.borrow_mut().push(why);
+        match note {
+            Note::Blind(why) => self.blind.borrow_mut().push(why),
+            Note::Unproven => self.n_unproven.set(self.n_unproven.get() + 1),
+            _ => {}
         }
     }
 }
 
 async fn watched(bench: &Bench) -> (Ending, Vec<Blindness>) {
+    let (ending, notes) = noted(bench).await;
+    (ending, notes.blind.into_inner())
+}
+
+async fn noted(bench: &Bench) -> (Ending, Notes) {
     let notes = Notes::default();
     let outbox: &MemoryOutbox = &bench.outbox;
     let ending = run(outbox, &bench.api, &bench.clock, &bench.policy, bench.control.clone(), &notes).await;
-    (ending, notes.0.into_inner())
+    (ending, notes)
 }
 
 #[test]
@@ -223,4 +234,77 @@ fn what_cannot_be_told_of_rows_that_were_opened_is_not_asked_again_at_once() {
         let look_ups = bench.api.count(RequestKind::LookUp);
         assert!(look_ups < 20, "{look_ups}");
     });
+}
+
+/// As an import makes it.
+fn before() -> Doubt {
+    Doubt::precaution(start() - Duration::from_secs(1))
+}
+
+/// Seen: rows that were opened since the backup were opened once more, because a user who sees no tickets did
+/// not find theirs.
+#[test]
+fn a_restored_outbox_opens_nothing_for_a_user_who_does_not_see_what_was_opened() {
+    for verify in [Verify::Precautions, Verify::First] {
+        in_virtual_time(async {
+            let mut bench = bench(&[]);
+            bench.api.post = Box::new(|asked| opened(asked.service));
+            bench.outbox.insert(ticket(1, "sem sinal"), start(), None);
+            bench.run().await;
+            let doubt = || (verify == Verify::Precautions).then(before);
+            for (service, text_len) in [(2, 9), (3, 300), (4, 5)] {
+                bench.outbox.insert(ticket(service, &"x".repeat(text_len)), start(), doubt());
+            }
+            bench.policy.verify = verify;
+            let none = || reply(Verdict::Answered(Sighting::NotFound), Some(200));
+            bench.api.look_up = Box::new(move |_| none());
+            bench.api.verify = Box::new(move |_| none());
+            let n_posts = bench.api.count(RequestKind::Post);
+            let (ending, notes) = noted(&bench).await;
+            assert_eq!((ending.stats.opened, ending.stats.unconfirmed), (0, 3), "{verify:?}");
+            assert_eq!(bench.api.count(RequestKind::Post), n_posts);
+            assert_eq!(bench.outbox.row(3).error_code.as_deref(), Some("blind"));
+            assert_eq!((notes.blind.into_inner(), notes.n_unproven.get()), (vec![Blindness::Unseen], 0));
+        });
+    }
+}
+
+/// A HubSoft that has just opened a ticket may not show it for some seconds.
+#[test]
+fn what_is_not_shown_yet_makes_nobody_blind_for_good() {
+    in_virtual_time(async {
+        let mut bench = bench(&[]);
+        bench.policy.verify = Verify::First;
+        bench.api.post = Box::new(|asked| opened(asked.service));
+        bench.api.verify = Box::new(|_| reply(Verdict::Answered(Sighting::NotFound), Some(200)));
+        bench.api.look_up = Box::new(|asked| match asked.at.as_secs() {
+            ..20 => reply(Verdict::Answered(Sighting::NotFound), Some(200)),
+            _ => found(asked.service),
+        });
+        for service in 1..=9 {
+            bench.outbox.insert(ticket(service, "sem sinal"), start(), None);
+        }
+        assert_eq!(bench.run().await.stats.opened, 9);
+    });
+}
+
+/// A lost folder, or the first import of all: nothing would ever be opened.
+#[test]
+fn without_a_ticket_that_could_be_shown_absences_are_believed_and_that_is_told() {
+    for verify in [Verify::Precautions, Verify::First] {
+        in_virtual_time(async {
+            let mut bench = bench(&[]);
+            bench.policy.verify = verify;
+            bench.api.post = Box::new(|asked| opened(asked.service));
+            bench.api.verify = Box::new(|_| reply(Verdict::Answered(Sighting::NotFound), Some(200)));
+            bench.api.look_up = Box::new(|asked| found(asked.service));
+            for (service, text_len) in [(1, 9), (2, 5), (3, 300), (4, 700)] {
+                let doubt = (verify == Verify::Precautions).then(before);
+                bench.outbox.insert(ticket(service, &"x".repeat(text_len)), start(), doubt);
+            }
+            let (ending, notes) = noted(&bench).await;
+            assert_eq!((ending.reason, ending.stats.opened), (Reason::Drained, 4), "{verify:?}");
+            assert_eq!((notes.blind.into_inner(), notes.n_unproven.get()), (vec![], 1), "{verify:?}");
+        });
+    }
 }

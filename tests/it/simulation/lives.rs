@@ -144,6 +144,7 @@ impl World {
             Note::HaltOver => "halt is over",
             Note::LoteHalted { .. } => "a lote is halted",
             Note::Blind(_) => "blind",
+            Note::Unproven => "believed unproven absences",
             Note::Unlisted(_) => "without a list",
         });
     }
