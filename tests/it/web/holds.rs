@@ -12,7 +12,7 @@ use crate::support::site::Site;
 /// Brings a sheet, orders its import, and waits for its question.
 fn asked(page: &Page, cookie: &str, name: &str, sheet: &str, text: &str) -> String {
     let (_, to, _) = page.bring(cookie, name, sheet);
-    page.say(&format!("{to}/import"), cookie, "rate=unlimited");
+    page.say(&format!("{to}/import"), cookie, "");
     let mut shown = page.until(cookie, "/import/answer");
     if shown.contains("is this an edit of it?") {
         page.answer(cookie, &shown, "0");
