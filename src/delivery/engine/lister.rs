@@ -77,6 +77,8 @@ impl Engine<'_> {
                 self.listing.held = Some(Held { list: Arc::new(list), asked: asked.at });
                 self.listing.unlisted = (0, now.run);
             }
+            // Of what was cut off in its midst all pages are asked for anew.
+            Verdict::Withheld if asked.pass.has_begun => self.listing.not_before = now.run + AGAIN_AFTER,
             Verdict::Withheld => {}
             verdict => {
                 self.listing.not_before = now.run + AGAIN_AFTER;

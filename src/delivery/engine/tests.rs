@@ -627,6 +627,21 @@ fn a_list_is_read_again_when_it_is_old_and_not_believed_when_it_is_too_old() {
     bench.list_comes(refused_list(), &["without a list: http_403"]);
 }
 
+/// Seen: all of its pages were asked for again at once, at each pause and each long throttle.
+#[test]
+fn a_list_that_is_cut_off_rests_before_it_is_begun_again() {
+    const MIN: Duration = Duration::from_secs(60);
+    let mut bench = skipping();
+    bench.list_is_asked_for();
+    // Nothing of it was asked for yet.
+    let id = bench.requests[&bench.engine.list_seat()];
+    bench.check(Event::Replied(id, Answer::OpenList(reply(Verdict::Withheld, None))), &[]);
+    bench.check_row(S, 12, false, &["look by 3"]);
+    bench.list_comes(Verdict::Withheld, &[]);
+    bench.check_row(S, 13, false, &[]);
+    bench.check_row(2 * MIN + S, 14, false, &["look by 3"]);
+}
+
 #[test]
 fn a_list_is_not_asked_of_a_service_that_changed_since_the_one_before_it() {
     const MIN: Duration = Duration::from_secs(60);
