@@ -151,7 +151,8 @@ impl Guards {
             Guard::Unauthorized(fault) => Some(Halt::Unauthorized(fault.clone())),
             Guard::Misconfigured(fault) => Some(Halt::Misconfigured(fault.clone())),
             Guard::Denied(fault) => {
-                if !self.forbidden.contains(&row) {
+                let n_max = self.limits.forbidden_rows as usize;
+                if self.forbidden.len() < n_max && !self.forbidden.contains(&row) {
                     self.forbidden.push(row);
                 }
                 let n_rows = u32::try_from(self.forbidden.len()).unwrap_or(u32::MAX);
@@ -327,7 +328,12 @@ mod tests {
             assert_eq!(guards.answered(RowId(row), denied), None);
         }
         let halt = Halt::Forbidden { n_rows: 3, fault: fault.clone() };
-        assert_eq!(guards.answered(RowId(5), denied), Some(halt));
+        assert_eq!(guards.answered(RowId(5), denied), Some(halt.clone()));
+        // A worker goes on trying, with other rows.
+        for row in 6..50 {
+            assert_eq!(guards.answered(RowId(row), denied), Some(halt.clone()));
+        }
+        assert_eq!(guards.forbidden.len(), 3);
     }
 
     #[test]

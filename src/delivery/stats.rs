@@ -74,7 +74,7 @@ pub struct Pulse {
     /// nothing to climb, or others share them.
     pub climbs_for: Option<Duration>,
     pub is_breaker_open: bool,
-    /// A person paused everybody.
+    /// Everybody is paused, by a person or by a worker in need of one.
     pub is_paused: bool,
     /// Something is wrong with this run as a whole.
     pub is_halted: bool,

@@ -185,7 +185,7 @@ fn progress(counts: &Counts) -> Markup {
 fn why(pulse: &Pulse) -> Option<std::borrow::Cow<'static, str>> {
     [
         (pulse.is_outbox_down, tr!("The outbox cannot be written: nothing more is sent until it can.")),
-        (pulse.is_paused, tr!("All are paused by a person.")),
+        (pulse.is_paused, tr!("All are paused until a person lets them go on.")),
         (
             pulse.is_halted,
             tr!("It waits, and tries now and then: something is wrong with the run as a whole."),
