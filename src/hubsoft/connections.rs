@@ -124,11 +124,13 @@ impl Connections {
                 },
             };
             let n_written = connection.n_written.get();
+            connection.is_awaited.set(true);
             let sent = connection.send(self.request(bearer, body.clone()), until).await;
             match sent {
                 Ok(response) => {
                     let exchange = connection.beside(read(response, until)).await;
                     if matches!(exchange, Exchange::Answered { body: Ok(_), .. }) {
+                        connection.is_awaited.set(false);
                         connection.used_at = Instant::now();
                         self.kept.borrow_mut().push(connection);
                     }
@@ -174,13 +176,16 @@ impl Connections {
         poll_fn(|cx| connector.poll_ready(cx)).await?;
         let stream = connector.call(self.server.clone()).await?.into_inner();
         let n_written = Rc::new(Cell::new(0));
-        let counted = Counted { stream, n_written: Rc::clone(&n_written) };
+        let is_awaited = Rc::new(Cell::new(false));
+        let counted =
+            Counted { stream, n_written: Rc::clone(&n_written), is_awaited: Rc::clone(&is_awaited) };
         let socket = match &self.tls {
             Some((tls, name)) => Either::Right(tls.connect(name.clone(), counted).await?),
             None => Either::Left(counted),
         };
         let (sender, line) = http1::handshake(TokioIo::new(socket)).await?;
-        Ok(Box::new(Connection { sender, line, is_open: true, n_written, used_at: Instant::now() }))
+        let used_at = Instant::now();
+        Ok(Box::new(Connection { sender, line, is_open: true, n_written, is_awaited, used_at }))
     }
 }
 
@@ -191,6 +196,8 @@ struct Connection {
     is_open: bool,
     /// What the kernel took, TLS's own bytes among them.
     n_written: Rc<Cell<u64>>,
+    /// A post may be on its way.
+    is_awaited: Rc<Cell<bool>>,
     used_at: Instant,
 }
 
@@ -234,10 +241,21 @@ fn go_on(line: &mut Line, is_open: &mut bool, cx: &mut Context<'_>) {
     *is_open = *is_open && Pin::new(line).poll(cx).is_pending();
 }
 
-/// A socket that counts what it wrote.
+/// A socket that counts what it wrote. Of a post that nobody waits for any more it sends nothing more: what
+/// the kernel holds yet would else leave later, however long that takes, when the settle delay may be over.
 struct Counted {
     stream: TcpStream,
     n_written: Rc<Cell<u64>>,
+    is_awaited: Rc<Cell<bool>>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.is_awaited.get() {
+            // Of a connection that is broken already nothing leaves.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
 }
 
 impl Counted {

@@ -108,6 +108,24 @@ async fn a_kept_connection_that_was_closed_is_not_taken() {
     assert_eq!(n_requests.load(Ordering::SeqCst), 20);
 }
 
+/// A server that has taken nothing, or a network that carries nothing, leaves the kernel with what was to be
+/// sent. A connection that is reset sends none of it; one that is closed goes on.
+#[tokio::test]
+async fn a_post_that_nobody_waits_for_any_more_is_thrown_away() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let server = async {
+        let (mut stream, _) = listener.accept().await.expect("the client comes");
+        assert!(read_request(&mut stream).await);
+        stream.read(&mut [0; 1]).await
+    };
+    let hubsoft = client_with(&url, token("t"), Duration::from_millis(300));
+    let (ticket, gate) = (parsed(&raw()), Turnstile::default());
+    let (reply, ended) = tokio::join!(hubsoft.open(&ticket, marker("1"), &gate), server);
+    assert_eq!(short(&reply), "unknown timeout");
+    assert_eq!(ended.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+}
+
 /// nginx closes an idle connection just as the next request comes: whichever side wins the race, no
 /// request is seen twice, and one that was answered was seen.
 #[tokio::test]
