@@ -294,9 +294,6 @@ impl HubSoft {
     }
 
     /// One service's tickets, newest first, as many as fit on a page; and whether a page ends where we said.
-    ///
-    /// Of exactly so many as a server gives that heeds no limit nobody knows whether they are all. So it is
-    /// asked once for one less: a server that gives one less would have given more before.
     async fn page(
         &self,
         service: Id,
@@ -309,16 +306,32 @@ impl HubSoft {
             && let Some(n_tickets) = look_up::page_len(&answer.exchange)
             && PAGE_LEN_DEFAULT <= n_tickets
         {
-            let fewer = n_tickets - 1;
-            // What this one comes to is no answer about the row.
-            let again = self.asked(RequestKind::LookUp, gate, request(fewer)).await;
-            match again.ok().and_then(|page| look_up::page_len(&page.exchange)) {
-                Some(found) if found == fewer => self.limit.set(Limit::Heeded),
-                Some(found) if found == n_tickets => self.limit.set(Limit::Ignored),
-                _ => {}
-            }
+            // What this comes to is no answer about the row.
+            let page_len = async |limit| {
+                let page = self.asked(RequestKind::LookUp, gate, request(limit)).await.ok()?;
+                look_up::page_len(&page.exchange)
+            };
+            self.try_limit(n_tickets, page_len).await;
         }
         Ok((answer, self.limit.get()))
+    }
+
+    /// Of exactly so many tickets as a server gives that heeds no limit nobody knows whether they are all. So
+    /// it is asked for fewer: a server that gives fewer would have given more before. By two lengths, because
+    /// a page that lacks a ticket for a moment, or loses one that is closed, is shorter by itself; it would
+    /// have to become so again, and by just as many.
+    async fn try_limit(&self, n_tickets: usize, page_len: impl AsyncFn(usize) -> Option<usize>) {
+        for fewer in [n_tickets - 1, n_tickets / 2] {
+            match page_len(fewer).await {
+                Some(found) if found == fewer => {}
+                Some(found) if found == n_tickets => return self.limit.set(Limit::Ignored),
+                _ => return,
+            }
+        }
+        // Another look-up may have found out meanwhile that it is ignored.
+        if self.limit.get() == Limit::Unproven {
+            self.limit.set(Limit::Heeded);
+        }
     }
 
     /// The statuses of tickets that are not done with.

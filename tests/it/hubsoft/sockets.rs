@@ -277,6 +277,22 @@ async fn a_page_that_cannot_be_read_proves_no_limit() {
     assert_eq!(n_requests.load(Ordering::SeqCst), 3);
 }
 
+/// Seen: a page that lacked a ticket for a moment was just as long as it was asked to be, so the limit was
+/// taken for heeded.
+#[tokio::test]
+async fn a_page_that_lacks_a_ticket_for_a_moment_proves_no_limit() {
+    let page_of = |n_tickets| Act::Answer(http("200 OK", &tickets(n_tickets, "")));
+    for (pages, n_asked, why) in [
+        ([20, 19, 20], 3, "it is there again"),
+        ([20, 19, 19], 3, "it is gone"),
+        ([20, 10, 20], 2, "half of them are gone, and that was not asked for"),
+    ] {
+        let (url, n_requests) = scripted(pages.map(page_of).to_vec()).await;
+        assert_eq!(looked_up_code(&client(&url, token("x"))).await, "full_page", "{why}");
+        assert_eq!(n_requests.load(Ordering::SeqCst), n_asked, "{why}");
+    }
+}
+
 /// A page of so many, and what else stands on it.
 fn tickets(n: usize, and: &str) -> String {
     let ticket = |id| format!(r#"{{"id_atendimento":{id},"protocolo":"{id}","descricao_abertura":"x"}}"#);

@@ -72,6 +72,12 @@ fn a_server_that_heeds_neither_limit_nor_order_is_believed_no_absence() {
     }
 }
 
+/// Seen: asked for one ticket less, a server that heeds neither limit nor order lacked one for that moment.
+#[test]
+fn a_page_that_lacks_a_ticket_for_a_moment_proves_no_limit() {
+    assert_eq!(live(1_174_205, Sabotage::None).violations, Vec::<String>::new());
+}
+
 /// Seen: after the machine's clock had been set back, rows in doubt were looked up each other second.
 #[test]
 fn a_clock_that_is_set_back_does_not_make_rows_be_looked_up_all_the_time() {
