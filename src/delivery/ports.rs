@@ -253,7 +253,7 @@ pub struct LookUp {
     pub service: Id,
     pub marker: Marker,
     /// When the earliest post that may have left something was claimed. A full page whose oldest
-    /// ticket is younger proves nothing. `None`: never sent from here.
+    /// ticket is younger proves nothing. `None`: nobody knows.
     pub sent_at: Option<Timestamp>,
 }
 

@@ -145,23 +145,25 @@ impl Engine<'_> {
     fn look_up(&mut self, now: &Now, errand: Errand) {
         let claim = &errand.claim;
         // A claim after the doubt arose is not what caused it: nothing was sent from here.
-        let was_sent = claim.doubt.as_ref().is_some_and(|doubt| claim.sent_at <= doubt.since);
+        let sent_elsewhere_by = claim.doubt.as_ref().map(|it| it.since).filter(|it| *it < claim.sent_at);
         let is_precaution = claim.doubt.as_ref().is_some_and(|doubt| doubt.precaution);
-        let request = match is_precaution && !was_sent {
-            true => Request::Verify(Arc::clone(claim), self.opened_since(now)),
-            false => Request::LookUp(LookUp {
-                service: claim.ticket.id_cliente_servico,
-                marker: claim.marker,
-                sent_at: was_sent.then(|| self.by_hubsoft(now, claim.sent_at)),
-            }),
+        let request = match sent_elsewhere_by {
+            Some(_) if is_precaution => Request::Verify(Arc::clone(claim), self.opened_since(now)),
+            _ => {
+                // What such a precaution could not tell is looked for again as a doubt, from as far back. That
+                // is far enough, too, where the claim did cause it, and a clock was set back between.
+                let sent_at = sent_elsewhere_by.map_or(claim.sent_at, verified_back);
+                let sent_at = Some(self.by_hubsoft(now, sent_at));
+                let (service, marker) = (claim.ticket.id_cliente_servico, claim.marker);
+                Request::LookUp(LookUp { service, marker, sent_at })
+            }
         };
         self.send(errand, Step::LookUp { asked: self.time(now) }, request);
     }
 
     fn opened_since(&self, now: &Now) -> Timestamp {
         // Before HubSoft has told the time, by the run's own.
-        let time = self.hubsoft_now(now).unwrap_or_else(|| self.time(now));
-        time.checked_sub(VERIFIED_BACK).unwrap_or(Timestamp::MIN)
+        verified_back(self.hubsoft_now(now).unwrap_or_else(|| self.time(now)))
     }
 
     /// A time by which tickets can be judged that HubSoft has stamped: the earlier one, if clocks differ.
@@ -329,4 +331,9 @@ impl Engine<'_> {
             }
         }
     }
+}
+
+/// From when on tickets count that were opened from elsewhere by that time.
+fn verified_back(by: Timestamp) -> Timestamp {
+    by.checked_sub(VERIFIED_BACK).unwrap_or(Timestamp::MIN)
 }

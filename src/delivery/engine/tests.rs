@@ -281,6 +281,36 @@ fn a_row_goes_from_its_claim_to_its_end() {
     bench.check(claimed(&[], false), &["end"]);
 }
 
+/// Seen: what a precaution could not tell was looked for again without a time, so an old ticket without a text
+/// stood in its way for ever.
+#[test]
+fn a_row_is_looked_for_from_when_it_can_have_been_sent() {
+    let day = 24 * 3600 * S;
+    for (precaution, since, sent_at, expected, why) in [
+        (false, 2 * day, day, ("look up", day), "posted before the answer was waited for in vain"),
+        (false, 2 * day, 2 * day, ("look up", 2 * day), "at once"),
+        (true, 2 * day, day, ("look up", day), "retried"),
+        (true, 2 * day, 2 * day + S, ("verify", 3 * day), "sent elsewhere, if at all: not long ago"),
+        (false, 2 * day, 2 * day + S, ("look up", Duration::ZERO), "the same, once that could not tell"),
+    ] {
+        let mut bench = Bench::new(policy(|_| ()));
+        bench.run = 5 * day;
+        bench.engine.handle(&now(bench.run), Event::PulledIn(Ok(())));
+        bench.actions();
+        let doubt = Some(Doubt { precaution, ..Doubt::since(start() + since) });
+        let claims = vec![Claim { sent_at: start() + sent_at, doubt, ..claim(1) }];
+        let claimed = Claimed { claims, ..Claimed::default() };
+        bench.engine.handle(&now(bench.run), Event::Claimed(vec![], Ok((vec![], claimed))));
+        let sent =
+            std::iter::from_fn(|| bench.engine.poll(&now(bench.run))).find_map(|action| match action {
+                Action::Send(_, Request::LookUp(what)) => Some(("look up", what.sent_at)),
+                Action::Send(_, Request::Verify(_, opened_since)) => Some(("verify", Some(opened_since))),
+                _ => None,
+            });
+        assert_eq!(sent, Some((expected.0, Some(start() + expected.1))), "{why}");
+    }
+}
+
 /// Seen: with seats for more rows than may be under way, the rows in line went, after their lote was halted.
 #[test]
 fn what_stands_in_line_does_not_go_once_its_lote_is_halted() {

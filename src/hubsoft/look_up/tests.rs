@@ -177,9 +177,9 @@ fn a_full_page_proves_absence_only_if_it_reaches_back_beyond_the_send() {
     let mut with_ours = foreign(49, 1);
     with_ours.push(ours(7, "20261124090001000007"));
     check(200, &page(&with_ours), &sent(), "found 7");
-    // Never sent from here: it may be as old as it will.
-    let never_sent = LookUp { sent_at: None, ..sent() };
-    check(200, &page(&foreign(50, 10)), &never_sent, "could_not_tell full_page");
+    // Nobody knows when it was sent: it may be as old as it will.
+    let sent_once = LookUp { sent_at: None, ..sent() };
+    check(200, &page(&foreign(50, 10)), &sent_once, "could_not_tell full_page");
 }
 
 #[test]
