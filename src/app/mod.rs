@@ -31,6 +31,7 @@ mod pause;
 pub mod place;
 pub mod preview;
 mod problems;
+pub mod progress;
 mod purge;
 pub mod questions;
 pub mod reconcile;

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use super::exit::Run;
 use super::failure::Failure;
-use super::progress::{Extent, Progress};
+use super::progress::Progress;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::standing::at_most;
 use super::telling::Telling;
 use crate::app::import::{Plan, TakenIn};
+use crate::app::progress::{Extent, at_most};
 use crate::app::target::Target;
 use crate::delivery::{Control, HUBSOFT_RATE, Policy, Rate, Reason};
 use crate::language::times;

@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 use super::screen::Screen;
-use super::standing::at_most;
 use crate::app::batches::Work;
+use crate::app::progress::at_most;
 use crate::app::services::{Kept, Progress, Tally, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;

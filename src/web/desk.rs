@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::door::Visitor;
 use super::form::Form;
 use crate::app::fault::Fault;
+use crate::app::progress;
 use crate::app::unfinished::Agreed;
-use crate::delivery::{Pulse, Reason};
+use crate::delivery::Reason;
 use crate::language::Language;
 use crate::outbox::{Counts, Reasons};
 use crate::ticket::code::BatchCode;
@@ -119,7 +120,7 @@ pub enum Stage {
     Opening {
         /// Of the rows of its file.
         counts: Counts,
-        pulse: Pulse,
+        run: Arc<progress::Standing>,
         is_sandbox: bool,
     },
     Ended(Arc<Result<Done, Broken>>),

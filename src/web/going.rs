@@ -5,8 +5,9 @@ use maud::{Markup, html};
 use super::cut_off::{CutOffs, again};
 use super::desk::{Answers, Broken, Came, Done, Note, Order, Question, Stage, Standing};
 use super::door::Visitor;
-use super::page::{self, failed, shown};
-use crate::delivery::{Pulse, Reason, State};
+use super::page::{self, failed, reason, shown};
+use crate::app::progress::{self, Why};
+use crate::delivery::{Reason, State};
 use crate::language::filled::whole;
 use crate::language::said;
 use crate::outbox::Counts;
@@ -64,9 +65,9 @@ fn known(notes: &[Note]) -> Markup {
 fn looked_at(stage: &Stage) -> Markup {
     html! {
         @match stage {
-            Stage::Opening { counts, pulse, .. } => {
+            Stage::Opening { counts, run, .. } => {
                 (progress(counts))
-                @if let Some(why) = why(pulse) { p.warn { (why) } }
+                (pace(run, Role::Acompanhar))
                 (states(counts))
             }
             Stage::Ended(ended) => @match &**ended {
@@ -100,10 +101,11 @@ fn stage_of(order: Option<&Order>, stage: &Stage, is_theirs: bool) -> Markup {
             (stop())
         },
         Stage::Asked(question) => asked(order, question),
-        Stage::Opening { counts, pulse, is_sandbox } => html! {
+        Stage::Opening { counts, run, is_sandbox } => html! {
             @if *is_sandbox { (not_real()) }
             (progress(counts))
-            @if let Some(why) = why(pulse) { p.warn { (why) } }
+            (pace(run, Role::Abrir))
+            @if let Some(why) = run.refused_most() { p { (shown(&why)) } }
             (states(counts))
             (stop())
         },
@@ -181,25 +183,18 @@ fn progress(counts: &Counts) -> Markup {
     }
 }
 
-/// Why it goes no faster, if something stands in its way.
-fn why(pulse: &Pulse) -> Option<std::borrow::Cow<'static, str>> {
-    [
-        (pulse.is_outbox_down, tr!("The outbox cannot be written: nothing more is sent until it can.")),
-        (pulse.is_paused, tr!("All are paused until a person lets them go on.")),
-        (
-            pulse.is_halted,
-            tr!("It waits, and tries now and then: something is wrong with the run as a whole."),
-        ),
-        (pulse.is_breaker_open, tr!("HubSoft is unavailable: waiting, and trying it now and then.")),
-        (pulse.is_throttled, tr!("HubSoft asked to wait.")),
-        (
-            pulse.waits_to_log_in,
-            tr!("Its login waits for its turn, since HubSoft bears few of them a minute."),
-        ),
-        (pulse.is_lowered, tr!("HubSoft bears less than the rate that was set: it goes slower.")),
-    ]
-    .into_iter()
-    .find_map(|(is_so, why)| is_so.then_some(why))
+/// How fast it goes, why it goes no faster, and when it will be through: in the words of the terminal.
+fn pace(run: &progress::Standing, role: Role) -> Markup {
+    let why = run.why.as_ref().map(|why| match why {
+        // A person's words, or a protocolo.
+        Why::Paused { .. } => reason(role, why.in_words()),
+        why => why.in_words(),
+    });
+    let holds = run.why.as_ref().is_some_and(Why::holds);
+    html! {
+        @if let Some(pace) = run.pace_told(why) { p.warn[holds] { (shown(&pace)) } }
+        @if let Some(end) = run.end_told() { p { (shown(&end)) } }
+    }
 }
 
 fn states(counts: &Counts) -> Markup {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::lead::Lead;
 use super::lote::one_row;
-use super::page::{failed, scrolling, shown};
+use super::page::{self, failed, scrolling, shown};
 use super::plot::plot;
 use crate::app::CrewTold;
 use crate::app::fault::Fault;
@@ -103,7 +103,7 @@ fn at_work(CrewTold { works, stopped, held_back }: CrewTold, role: Role) -> Mark
             (works.unwrap_or_else(|| tr!("No worker is alive: what is due waits for one, or for an import from here.")))
         }
         @if let Some(why) = stopped {
-            p.warn { (shown(&tr!("All workers are stopped: %{why}", why = reason(role, why)))) }
+            p.warn { (shown(&tr!("All workers are stopped: %{why}", why = page::reason(role, why)))) }
         }
         @for line in held_back { p.warn { (shown(&line)) } }
     }
@@ -201,21 +201,13 @@ fn further(text: &str, before: &str) -> String {
     form_urlencoded::Serializer::for_suffix(path, from).extend_pairs(pairs).finish()
 }
 
-/// HubSoft's words may name somebody.
-fn reason<'a>(role: Role, why: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
-    match role {
-        Role::Abrir => why.into(),
-        Role::Acompanhar => tr!("who opens tickets sees why"),
-    }
-}
-
 pub fn halt(halted: &Halted, role: Role) -> Markup {
     let Halted { lote, reason, n_waiting, .. } = halted;
     let why = tr!(
         "`%{lote}` is halted, %{n} %{n|row waits|rows wait}: %{reason}",
         lote = shown(lote),
         n = n_waiting,
-        reason = self::reason(role, text::halt_reason(reason)),
+        reason = page::reason(role, text::halt_reason(reason)),
     );
     html! { p.warn role="status" { (shown(&why)) } }
 }

@@ -13,6 +13,7 @@ use crate::app::uploads::LEN_MAX;
 use crate::language::Language;
 use crate::language::filled::duration;
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::registry::Role;
 
 /// A text from outside as it may stand in a page: one line. That nothing in it is markup, maud sees to.
 pub fn shown(text: &str) -> Cow<'_, str> {
@@ -227,4 +228,12 @@ pub fn no_sheet(is_too_long: bool) -> Markup {
 
 fn said(title: &str, what_next: &str) -> Markup {
     page(title, &html! { p { (what_next) } })
+}
+
+/// HubSoft's words may name somebody.
+pub fn reason<'a>(role: Role, why: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
+    match role {
+        Role::Abrir => why.into(),
+        Role::Acompanhar => tr!("who opens tickets sees why"),
+    }
 }

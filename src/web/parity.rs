@@ -1,10 +1,11 @@
 //! What a terminal knows of an import has its place and its words on the page: each state, each guard, each
 //! cause of a wait, and each code beside a row.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::civil::date;
 use maud::html;
 
 use super::cut_off::CutOffs;
@@ -12,7 +13,8 @@ use super::desk::{Answers, Came, Done, Question, Stage, Standing};
 use super::door::Visitor;
 use super::page::shown;
 use super::{going, lote};
-use crate::delivery::{Halt, Pulse, Reason, State};
+use crate::app::progress::{self, RefusedFor, Why};
+use crate::delivery::{Halt, PauseReason, Rate, Reason, State};
 use crate::language::{Language, said};
 use crate::outbox::{Counts, Reasons, RowReason, state_name};
 use crate::registry::Role;
@@ -36,13 +38,40 @@ const ONE_OF_EACH: Counts = Counts {
 };
 
 fn page_of(stage: Stage) -> String {
-    let visitor = Visitor { user: None, role: Role::Abrir };
+    page_for(stage, Role::Abrir)
+}
+
+fn page_for(stage: Stage, role: Role) -> String {
+    let visitor = Visitor { user: None, role };
     let standing = Standing { stage, ..Standing::default() };
     going::page_of(&standing, &CutOffs::default(), &visitor).into_string()
 }
 
-fn opening(pulse: Pulse) -> String {
-    page_of(Stage::Opening { counts: ONE_OF_EACH, pulse, is_sandbox: false })
+/// A run in the middle, which goes no faster because of this.
+fn run(why: Option<Why>) -> progress::Standing {
+    let end = Some((Duration::from_secs(71), date(2026, 11, 27).at(14, 33, 5, 0)));
+    let (rate, ceiling) = (Some(4.94), Rate::PerSecond(5.0));
+    let refused_for = Some(RefusedFor { words: "sem <plano>".to_owned(), code: "refused".to_owned() });
+    let (done, n_opened, n_refused) = (Some((650, 1000)), 600, 30);
+    let (n_not_sent, n_in_doubt, n_unclear) = (20, 2, 0);
+    progress::Standing {
+        done,
+        n_opened,
+        n_refused,
+        refused_for,
+        n_not_sent,
+        n_in_doubt,
+        n_unclear,
+        rate,
+        ceiling,
+        why,
+        end,
+    }
+}
+
+fn opening(why: Option<Why>, role: Role) -> String {
+    let stage = Stage::Opening { counts: ONE_OF_EACH, run: Arc::new(run(why)), is_sandbox: false };
+    page_for(stage, role)
 }
 
 fn ended(came: Came, told: Vec<RowReason>) -> String {
@@ -74,7 +103,7 @@ fn what_a_terminal_tells_of_an_import_the_page_tells() {
 /// How many rows are in each, what to do about them, and by words and code why they are there; and they can
 /// be looked for.
 fn states() {
-    let going = opening(Pulse::default());
+    let going = opening(None, Role::Abrir);
     for state in State::ALL {
         tells(&going, &said(text::state(state)));
         assert!(going.contains(&*text::to_do(state)), "{state:?}");
@@ -101,19 +130,34 @@ fn guards() {
     }
 }
 
-/// Each has a line of its own.
+/// How fast it goes, why no faster, and until when: in the same words, for who only looks too, but for what a
+/// person said.
 fn waits() {
-    let is = Pulse::default();
-    let pulses = [
-        is,
-        Pulse { is_outbox_down: true, ..is },
-        Pulse { is_paused: true, ..is },
-        Pulse { is_halted: true, ..is },
-        Pulse { is_breaker_open: true, ..is },
-        Pulse { is_throttled: true, ..is },
-        Pulse { is_lowered: true, ..is },
-    ];
-    assert_eq!(pulses.map(opening).into_iter().collect::<BTreeSet<_>>().len(), pulses.len());
+    for why in Why::one_of_each().map(Some).into_iter().chain([None]) {
+        let (line, run) = (run(why.clone()).line(), run(why.clone()));
+        let words = why.as_ref().map(Why::in_words);
+        let pace = run.pace_told(words.clone()).expect("it is measured");
+        let end = run.end_told().expect("it is foretold");
+        for told in [&*pace, &*end].into_iter().chain(words.as_deref()) {
+            assert!(line.contains(told), "no `{told}` at the terminal: {line}");
+            tells(&opening(why.clone(), Role::Abrir), told);
+        }
+        tells(&opening(why.clone(), Role::Abrir), &run.refused_most().expect("some are"));
+        let looked_at = opening(why.clone(), Role::Acompanhar);
+        tells(&looked_at, &end);
+        assert!(!looked_at.contains("sem &lt;plano"), "{looked_at}");
+        match why {
+            Some(Why::Paused { .. }) => {
+                assert!(!looked_at.contains("storm"), "{looked_at}");
+                tells(&looked_at, &tr!("who opens tickets sees why"));
+            }
+            _ => tells(&looked_at, &pace),
+        }
+    }
+    // Not by a person: seen to be told so.
+    let reason = PauseReason::EchoLost { protocolo: "2026112700001".to_owned() };
+    let paused = opening(Some(Why::Paused { reason: reason.clone() }), Role::Abrir);
+    tells(&paused, &text::pause(&reason));
 }
 
 /// Whatever is asked, with all of its answers.

@@ -21,13 +21,14 @@ use super::looks::Looks;
 use crate::app::batches::{self, Answer, Earlier, Wish};
 use crate::app::fault::Fault;
 use crate::app::import::{self, Plan, Ran, Staged, Taken, TakenIn};
+use crate::app::progress::{Extent, Onlooker};
 use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
 use crate::app::unfinished::{self, Agreed, BatchContent, Terms, Unfinished};
 use crate::app::{merged, results, summary};
-use crate::delivery::{Control, Ending, HUBSOFT_RATE, Halt, Policy, Pulse, Reason, Watch};
+use crate::delivery::{Control, Ending, HUBSOFT_RATE, Halt, Policy, Reason};
 use crate::intake::{Hashing, Hidden};
 use crate::language::filled::typed_number;
 use crate::language::times;
@@ -364,11 +365,12 @@ impl Worker<'_> {
         is_sandbox: bool,
     ) -> Result<Ending, Broken> {
         let worker = taken_in.worker(policy).await?;
-        let (desk, stop, seen) = (&self.site.desk, self.stop.clone(), Seen::default());
+        let (desk, stop) = (&self.site.desk, self.stop.clone());
+        let onlooker = Onlooker::new(Some(Extent::of_batch(&taken_in.before)), policy);
         let control = Control { stop, ..Control::default() };
-        let watch = (&seen, &RowLog);
+        let watch = (&onlooker, &RowLog);
         let run = Box::pin(taken_in.deliver(worker, None, policy, control, &watch));
-        let look = look_on(desk, taken_in, &seen, is_sandbox, || self.goes_on());
+        let look = look_on(desk, taken_in, &onlooker, is_sandbox, || self.goes_on());
         // Dropping any of them is safe: the run ends first.
         let ending = tokio::select! {
             ending = run => ending?,
@@ -556,7 +558,7 @@ fn meaning(answer: Answer) -> String {
 async fn look_on(
     desk: &Desk,
     taken_in: &TakenIn<'_>,
-    seen: &Seen,
+    onlooker: &Onlooker,
     is_sandbox: bool,
     goes_on: impl Fn(),
 ) -> Infallible {
@@ -568,26 +570,13 @@ async fn look_on(
             noted = Instant::now();
             goes_on();
         }
+        let run = Arc::new(onlooker.look_and_say(taken_in.outbox()));
         let counts = taken_in.outbox().reader().counts(taken_in.read.merged.scope());
         // While it cannot be read, it stands as it was seen last.
         last = looks.seen((), counts).await.as_ref().as_ref().ok().copied().or(last);
         if let Some(counts) = last {
-            desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_sandbox });
+            desk.stands(Stage::Opening { counts, run, is_sandbox });
         }
-    }
-}
-
-/// How the run stood when it came by last.
-#[derive(Default)]
-struct Seen(Cell<Pulse>);
-
-impl Watch for Seen {
-    fn turned(&self, pulse: &Pulse) {
-        self.0.set(*pulse);
-    }
-
-    fn pulse_every(&self) -> Option<Duration> {
-        Some(LOOK_EVERY)
     }
 }
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 
 use super::forecast::AT_CEILING;
-use crate::delivery::Rate;
+use crate::delivery::{PauseReason, Rate, ThrottleReason};
 use crate::language::filled::decimal;
 use crate::language::times;
 use crate::printable;
+use crate::text;
 
 #[derive(Clone, Debug)]
 pub struct Standing {
@@ -61,10 +62,10 @@ pub enum Why {
         latency: Duration,
         n_at_once: usize,
     },
-    /// HubSoft asked for a pause, in these words of ours.
+    /// HubSoft asked for a pause.
     Throttled {
         until: DateTime,
-        reason: String,
+        reason: ThrottleReason,
     },
     /// Its token is no good any more, and logins have a pace of their own.
     Login,
@@ -72,7 +73,7 @@ pub enum Why {
     Unavailable,
     /// By a person, or a guard of all workers.
     Paused {
-        reason: String,
+        reason: PauseReason,
     },
     OutboxDown,
     /// Something is wrong with the run as a whole, and it is to last.
@@ -138,6 +139,15 @@ impl Why {
         }
     }
 
+    /// Whether something stands in its way, rather than that it is measured.
+    pub fn holds(&self) -> bool {
+        match self {
+            Self::Ceiling | Self::Shared | Self::Lowered | Self::Slow { .. } | Self::Doubts => false,
+            Self::Throttled { .. } | Self::Login => true,
+            Self::Unavailable | Self::Paused { .. } | Self::OutboxDown | Self::Halted => true,
+        }
+    }
+
     /// All codes.
     pub const CODES: [&str; 11] = [
         "rate",
@@ -170,9 +180,9 @@ impl Why {
         }
     }
 
-    fn in_words(&self) -> Cow<'static, str> {
+    pub fn in_words(&self) -> Cow<'static, str> {
         match self {
-            Self::Ceiling => tr!("the ceiling of --rate"),
+            Self::Ceiling => tr!("the rate that was set"),
             Self::Shared => tr!("its share of what all workers may send"),
             Self::Lowered => tr!("HubSoft refused a faster pace, which is tried again little by little"),
             Self::Slow { latency, n_at_once } => tr!(
@@ -181,11 +191,12 @@ impl Why {
                 n = n_at_once
             ),
             Self::Throttled { until, reason } => {
-                tr!("pausing until %{time}: %{reason}", time = times::time_of_day(*until), reason = reason)
+                let (time, reason) = (times::time_of_day(*until), text::throttle(reason));
+                tr!("pausing until %{time}: %{reason}", time = time, reason = reason)
             }
             Self::Login => tr!("its login waits for its turn, since HubSoft bears few of them a minute"),
             Self::Unavailable => tr!("HubSoft is unavailable, it is tried now and then"),
-            Self::Paused { reason } => tr!("all are stopped: %{reason}", reason = reason),
+            Self::Paused { reason } => tr!("all are stopped: %{reason}", reason = text::pause(reason)),
             Self::OutboxDown => tr!("the outbox cannot be written"),
             Self::Halted => tr!("it is tried now and then whether it works again"),
             Self::Doubts => tr!("rows in doubt are looked up when their time has come"),
@@ -195,7 +206,7 @@ impl Why {
     /// For a bar, where a line has told it in full.
     fn in_short(&self) -> Cow<'static, str> {
         match self {
-            Self::Ceiling => tr!("the ceiling of --rate"),
+            Self::Ceiling => tr!("the rate that was set"),
             Self::Shared => tr!("its share"),
             Self::Lowered => tr!("HubSoft refused more"),
             Self::Slow { .. } => tr!("HubSoft is slow"),
@@ -223,24 +234,38 @@ impl Standing {
 
     /// Why most were refused, in so many columns: a line of its own below a bar.
     pub fn refusals_in_columns(&self, n_columns: usize) -> Option<String> {
-        let why = self.refused_for.as_ref()?;
-        let said = tr!("refused most often: %{why}", why = why.words);
+        let said = self.refused_most()?;
         // One character more shows that something is missing.
         Some(printable::line(&said, n_columns.saturating_sub(1)).into_owned())
     }
 
     fn told(&self, refused_for: Option<&str>) -> String {
         let mut line = self.counts(refused_for).join(", ");
-        let most = (self.ceiling != Rate::Unlimited).then(|| at_most(self.ceiling));
-        let held: Vec<_> = most.into_iter().chain(self.why.as_ref().map(Why::in_words)).collect();
-        if let Some(pace) = self.pace(&held.join(": ")) {
-            line += &format!("; {pace}");
-        }
-        if let Some((left, end)) = &self.end {
-            let (time, clock) = (times::rounded(*left), ends_at(*left, *end));
-            line += &format!("; {}", tr!("about %{time} left, until %{clock}", time = time, clock = clock));
+        let why = self.why.as_ref().map(Why::in_words);
+        for told in self.pace_told(why).into_iter().chain(self.end_told()) {
+            line += &format!("; {told}");
         }
         line
+    }
+
+    /// How fast it goes, and how fast it may; `why` it goes no faster, as who asks may know it.
+    pub fn pace_told(&self, why: Option<Cow<'static, str>>) -> Option<String> {
+        let most = (self.ceiling != Rate::Unlimited).then(|| at_most(self.ceiling));
+        let held: Vec<_> = most.into_iter().chain(why).collect();
+        self.pace(&held.join(": "))
+    }
+
+    /// When it will be through.
+    pub fn end_told(&self) -> Option<String> {
+        let (left, end) = self.end?;
+        let (time, clock) = (times::rounded(left), ends_at(left, end));
+        Some(tr!("about %{time} left, until %{clock}", time = time, clock = clock).into_owned())
+    }
+
+    /// Why most were refused.
+    pub fn refused_most(&self) -> Option<Cow<'static, str>> {
+        let why = self.refused_for.as_ref()?;
+        Some(tr!("refused most often: %{why}", why = text::again(&why.words)))
     }
 
     /// What of it has room in so many columns, beside a bar: what matters most.
@@ -307,6 +332,28 @@ fn ends_at(ahead: Duration, time: DateTime) -> String {
 }
 
 #[cfg(test)]
+impl Why {
+    /// One of each kind, at some time of a day.
+    pub fn one_of_each() -> [Self; Self::CODES.len()] {
+        let until = jiff::civil::date(2026, 11, 27).at(14, 35, 30, 0);
+        let cause = crate::delivery::ThrottleCause::TooMany;
+        [
+            Self::Ceiling,
+            Self::Shared,
+            Self::Lowered,
+            Self::Slow { latency: Duration::from_millis(3210), n_at_once: 8 },
+            Self::Throttled { until, reason: ThrottleReason::Answered { cause, asked: None } },
+            Self::Login,
+            Self::Unavailable,
+            Self::Paused { reason: PauseReason::Said("storm".to_owned()) },
+            Self::OutboxDown,
+            Self::Halted,
+            Self::Doubts,
+        ]
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -335,7 +382,8 @@ mod tests {
         let tomorrow = Some((Duration::from_secs(7000), clock("2026-11-28T00:10:00")));
         let until = clock("2026-11-27T14:35:30");
         let unlimited = Standing { ceiling: Rate::Unlimited, why: None, end: None, ..amid() };
-        let throttled = Why::Throttled { until, reason: "HubSoft answered 429".to_owned() };
+        let throttled =
+            Why::Throttled { until, reason: ThrottleReason::Said("HubSoft answered 429".to_owned()) };
         let lines = [
             amid(),
             Standing { why: Some(throttled), rate: Some(0.0), end: tomorrow, ..amid() },
@@ -344,7 +392,7 @@ mod tests {
                 ..amid()
             },
             Standing {
-                why: Some(Why::Paused { reason: "storm".to_owned() }),
+                why: Some(Why::Paused { reason: PauseReason::Said("storm".to_owned()) }),
                 rate: Some(0.0),
                 end: None,
                 ..amid()
@@ -356,7 +404,7 @@ mod tests {
         ];
         let said = lines.map(|standing| standing.line()).join("\n");
         insta::assert_snapshot!(said, @r"
-        650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 4.9/s (5/s at most: the ceiling of --rate); about 80 s left, until 14:33
+        650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 4.9/s (5/s at most: the rate that was set); about 80 s left, until 14:33
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 0.0/s (5/s at most: pausing until 14:35:30: HubSoft answered 429); about 2 h left, until 2026-11-28 00:10
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 4.9/s (5/s at most: HubSoft takes 3.2 s for an answer, 8 requests at a time); about 80 s left, until 14:33
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 0.0/s (5/s at most: all are stopped: storm)
@@ -369,20 +417,7 @@ mod tests {
 
     #[test]
     fn each_reason_has_its_code() {
-        let codes = [
-            Why::Ceiling,
-            Why::Shared,
-            Why::Lowered,
-            Why::Slow { latency: Duration::ZERO, n_at_once: 1 },
-            Why::Throttled { until: clock("2026-11-27T14:35:30"), reason: String::new() },
-            Why::Login,
-            Why::Unavailable,
-            Why::Paused { reason: String::new() },
-            Why::OutboxDown,
-            Why::Halted,
-            Why::Doubts,
-        ]
-        .map(|why| why.code());
+        let codes = Why::one_of_each().map(|why| why.code());
         assert_eq!(codes, Why::CODES);
     }
 
@@ -391,8 +426,8 @@ mod tests {
         let standing = amid();
         let said = [200, 100, 70, 50, 30, 5].map(|n| format!("{n:>3} {}", standing.in_columns(n)));
         insta::assert_snapshot!(said.join("\n"), @r"
-        200 650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent, 4.9/s (the ceiling of --rate), until 14:33
-        100 650 of 1,000 done (65 %), 600 opened, 30 refused, 4.9/s (the ceiling of --rate), until 14:33
+        200 650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent, 4.9/s (the rate that was set), until 14:33
+        100 650 of 1,000 done (65 %), 600 opened, 30 refused, 4.9/s (the rate that was set), until 14:33
          70 650 of 1,000 done (65 %), 600 opened, 30 refused, until 14:33
          50 650 of 1,000 done (65 %), 600 opened, until 14:33
          30 650 of 1,000 done (65 %)
@@ -452,7 +487,7 @@ mod tests {
         ];
         let said = said.map(|why| why.unwrap_or_else(|| "-".to_owned()));
         insta::assert_snapshot!(said.join("\n"), @r"
-        the ceiling of --rate
+        the rate that was set
         -
         -
         HubSoft takes 2.0 s for an answer, 8 requests at a time
