@@ -1,11 +1,35 @@
 //! What persons had done with a batch, in words.
 
+use std::borrow::Cow;
+
 use super::show::Told;
-use crate::language::times::local;
+use super::target::SANDBOX;
+use crate::language::times::{local, local_minute};
 use crate::outbox::{Act, Deed, Way};
 
 /// That are told of a batch.
 pub const TOLD_MAX: usize = 20;
+
+/// When a batch was imported last, and by whom.
+pub fn imported(Act { at, who, way, .. }: &Act) -> Cow<'static, str> {
+    let (at, way) = (local_minute(*at), said(*way));
+    tr!("imported last by `%{who}` %{way}, %{at}", who = who, way = way, at = at)
+}
+
+/// The HubSoft at which tickets of an outbox are.
+pub fn at_host(host: &str) -> Cow<'static, str> {
+    match host {
+        SANDBOX => tr!("in the sandbox: nothing of it is real"),
+        host => tr!("at `%{host}`", host = host),
+    }
+}
+
+fn said(way: Way) -> Cow<'static, str> {
+    match way {
+        Way::Terminal => tr!("at the terminal"),
+        Way::Page => tr!("on the page"),
+    }
+}
 
 /// When, and who did what from where.
 pub fn told(act: &Act) -> Told {
@@ -19,9 +43,5 @@ pub fn told(act: &Act) -> Told {
         Deed::Pause => tr!("`%{who}` paused all workers", who = who),
         Deed::Resume => tr!("`%{who}` let it go on", who = who),
     };
-    let way = match way {
-        Way::Terminal => tr!("at the terminal"),
-        Way::Page => tr!("on the page"),
-    };
-    (local(*at).into(), format!("{what} ({way})"))
+    (local(*at).into(), format!("{what} ({})", said(*way)))
 }

@@ -63,4 +63,4 @@ pub use pause::{pause, resume};
 pub use purge::purge;
 pub use resume::resume_lote;
 pub use retry::retry;
-pub use status::{CrewTold, OutboxStatus, status, status_lately};
+pub use status::{Asked, CrewTold, OutboxStatus, status};

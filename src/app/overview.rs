@@ -3,7 +3,9 @@
 use super::fault::Fault;
 use super::found::{FOUND_MAX, PART_LEN_MIN};
 use crate::delivery::RowId;
-use crate::outbox::{self, Address, Crew, Halted, PgOutbox, ReadOnlyOutbox, RowDetails, RowName, Searched};
+use crate::outbox::{
+    self, Address, Crew, Halted, Imports, PgOutbox, ReadOnlyOutbox, RowDetails, RowName, Searched,
+};
 use crate::ticket::folded_name;
 
 /// Batches that are named: of what came in last.
@@ -15,15 +17,22 @@ pub struct Overview {
     pub halted: Vec<Halted>,
     /// What the latest are called.
     pub batches: Vec<String>,
+    /// Who had them imported last.
+    pub imports: Imports,
+    /// The HubSoft that it belongs to, once something was sent.
+    pub host: Option<String>,
 }
 
 pub async fn overview(address: &Address) -> Result<Overview, Fault> {
     let outbox = shared(address).await?;
+    let batches = outbox.latest_batches(BATCHES_MAX).await?;
     let overview = Overview {
         now: outbox.overview().await?,
         crew: outbox.crew().await?,
         halted: outbox.halted().await?,
-        batches: outbox.latest_batches(BATCHES_MAX).await?,
+        imports: outbox.latest_imports(&batches).await?,
+        host: outbox.host().await?,
+        batches,
     };
     outbox.close().await;
     Ok(overview)

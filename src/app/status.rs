@@ -2,27 +2,35 @@
 //! it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::acts;
 use super::address::Led;
 use super::fault::Fault;
 use super::place::Place;
 use super::selection::{batch_of, latest_name};
 use crate::language::times::local;
 use crate::outbox::sqlite::Holder;
-use crate::outbox::{BatchInfo, Crew, Halted, Reasons, Scope, Status};
+use crate::outbox::{Act, BatchInfo, Crew, Halted, Imports, Reasons, Scope, Status};
 use crate::text;
 
 pub struct OutboxStatus {
     /// The one that was named; without a name, all of a file. Each with why its rows were not opened.
     pub batches: Vec<(BatchInfo, Status, Reasons)>,
+    /// What persons had done with those that were named, the latest first; by what they are called.
+    pub acts: BTreeMap<String, Vec<Act>>,
     /// Of a database, unless a batch was named.
     pub whole: Option<Status>,
     pub crew: Option<Crew>,
     pub halted: Vec<Halted>,
     /// The process that works on a file.
     pub holder: Option<Holder>,
+    /// The HubSoft that it belongs to, once something was sent.
+    pub host: Option<String>,
+    /// Who had its batches imported last; of a look at the latest alone.
+    pub imports: Imports,
     /// The batch imported last.
     latest: Option<String>,
 }
@@ -78,25 +86,26 @@ impl OutboxStatus {
     }
 }
 
-pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
-    status_of(place, None).await
+/// What of an outbox is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    All,
+    /// What a person called by its name.
+    Named,
+    /// At most so many batches of a file: those that something was imported into last.
+    Latest(usize),
 }
 
-/// The same, but of at most `n` batches of a file: those that something was imported into last.
-pub async fn status_lately(place: &Place, n: usize) -> Result<OutboxStatus, Fault> {
-    status_of(place, Some(n)).await
-}
-
-async fn status_of(place: &Place, n_batches: Option<usize>) -> Result<OutboxStatus, Fault> {
+pub async fn status(place: &Place, asked: Asked) -> Result<OutboxStatus, Fault> {
     let outbox = place.outbox.look().await?;
     let reader = outbox.reader();
     let (mut infos, mut whole) = (Vec::new(), None);
     if place.batch.is_some() {
         infos.push(batch_of(reader, place).await?);
     } else if place.outbox.file().is_some() {
-        let of_file = match n_batches {
-            Some(n) => reader.latest_batches(n).await?,
-            None => reader.batch_names(usize::MAX).await?,
+        let of_file = match asked {
+            Asked::Latest(n) => reader.latest_batches(n).await?,
+            Asked::All | Asked::Named => reader.batch_names(usize::MAX).await?,
         };
         for name in of_file {
             infos.extend(reader.batch_info(&name).await?);
@@ -118,6 +127,16 @@ async fn status_of(place: &Place, n_batches: Option<usize>) -> Result<OutboxStat
         let reasons = reader.reasons(scope).await?;
         batches.push((info, status, reasons));
     }
+    let host = reader.host().await?;
+    let names = |(info, ..): &(BatchInfo, _, _)| info.name.clone();
+    let imports = match asked {
+        Asked::Latest(_) => reader.latest_imports(&batches.iter().map(names).collect::<Vec<_>>()).await?,
+        Asked::All | Asked::Named => Imports::new(),
+    };
+    let mut acts = BTreeMap::new();
+    for (info, ..) in batches.iter().filter(|_| asked == Asked::Named) {
+        acts.insert(info.name.clone(), reader.acts(&info.name, acts::TOLD_MAX).await?);
+    }
     outbox.close().await?;
-    Ok(OutboxStatus { batches, whole, crew, halted, holder, latest })
+    Ok(OutboxStatus { batches, acts, whole, crew, halted, holder, host, imports, latest })
 }

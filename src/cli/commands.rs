@@ -13,6 +13,7 @@ use super::{
     man, migrate, pause, purge, reconcile, resolve, resume, retry, sandbox, show, status, template, users,
     watch, web, worker,
 };
+use crate::app::Asked;
 use crate::app::place::Outboxes;
 use crate::outbox::Way;
 use crate::settings::{Environment, Sources};
@@ -61,9 +62,10 @@ pub fn run(
             Command::Template(args) => template::template(&args, sources, screen).await,
             Command::Status { batch, watch: every } => {
                 let places = outboxes(&sources()?)?.all(batch.as_deref())?;
-                match every {
-                    None => status::status(&places, screen).await,
-                    Some(seconds) => watch::watch(&places, Duration::from_secs(seconds.into()), screen).await,
+                let asked = if batch.is_some() { Asked::Named } else { Asked::All };
+                match every.map(|seconds| Duration::from_secs(seconds.into())) {
+                    None => status::status(&places, asked, screen).await,
+                    Some(every) => watch::watch(&places, asked, every, screen).await,
                 }
             }
             Command::Show { row } => show::show(&outboxes(&sources()?)?.find_row(&row)?, screen).await,

@@ -8,7 +8,7 @@ use crate::app::OutboxStatus;
 use crate::app::place::Place;
 use crate::app::show::marker;
 use crate::app::summary;
-use crate::outbox::{Crew, RowDetails, Status, kind_name, state_name};
+use crate::outbox::{Act, Crew, RowDetails, Status, kind_name, state_name};
 use crate::text;
 use crate::ticket::{Field, RawTicket};
 
@@ -33,6 +33,9 @@ pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
         batch["at_once"] = json!(going.at_once);
         batch["held_back_by"] = json!(going.held_back_by);
         batch["ends_at"] = json!(going.ends_at);
+        if let Some(acts) = outbox.acts.get(&info.name) {
+            batch["acts"] = acts.iter().map(act).collect();
+        }
         push(&mut document["batches"], batch);
     }
     if let Some(whole) = &outbox.whole {
@@ -48,6 +51,10 @@ pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
         });
         push(&mut document["halted"], halted);
     }
+}
+
+fn act(Act { at, who, way, deed, n_rows }: &Act) -> Value {
+    json!({"at": at, "who": who, "way": way.name(), "deed": deed.name(), "n_rows": n_rows})
 }
 
 fn status_of(status: &Status) -> Value {

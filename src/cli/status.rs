@@ -14,14 +14,17 @@ use crate::app::counted;
 use crate::app::fault::Fault;
 use crate::app::place::Place;
 use crate::app::sheet::ColumnNames;
-use crate::app::{self, CrewTold, OutboxStatus};
+use crate::app::{self, Asked, CrewTold, OutboxStatus, acts};
 use crate::language::said;
 use crate::language::times::local;
 use crate::outbox::{Crew, Halted, Status};
 use crate::text;
 
-pub async fn status(places: &[Place], screen: &Screen) -> Result<Exit, Failure> {
-    let page = look(places, screen.json).await?;
+/// What persons had done with a batch, in lines: of late. `--json` and the page have more of it.
+const ACTS_MAX: usize = 5;
+
+pub async fn status(places: &[Place], asked: Asked, screen: &Screen) -> Result<Exit, Failure> {
+    let page = look(places, asked, screen.json).await?;
     for line in &page.lines {
         match screen.json {
             true => screen.result_json(line),
@@ -47,13 +50,13 @@ impl Page {
 }
 
 /// Looks at all of them once.
-pub(super) async fn look(places: &[Place], is_json: bool) -> Result<Page, Fault> {
+pub(super) async fn look(places: &[Place], asked: Asked, is_json: bool) -> Result<Page, Fault> {
     let (mut page, mut document) = (Page::default(), json::no_status());
     for place in places {
         if 1 < places.len() && !is_json {
             page.result(format!("{}:", place.outbox));
         }
-        let outbox = app::status(place).await?;
+        let outbox = app::status(place, asked).await?;
         page.is_anything_left |= outbox.is_anything_left();
         match is_json {
             true => json::add_status(&outbox, place, &mut document),
@@ -71,6 +74,10 @@ fn tell(outbox: &OutboxStatus, place: &Place, page: &mut Page) {
         tell_status(&info.name, status, Some((outbox.led(place, &info.name), &info.name)), page);
         for told in lines(reasons, &ColumnNames::new(), |_| true).into_iter().chain(others(reasons)) {
             page.result(told.shown);
+        }
+        for act in outbox.acts.get(&info.name).into_iter().flatten().take(ACTS_MAX) {
+            let (at, what) = acts::told(act);
+            page.result(format!("  {at}: {what}"));
         }
     }
     if let Some(whole) = &outbox.whole {

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::screen::{Screen, terminal};
 use super::signals::Signals;
 use super::status::{Page, look};
+use crate::app::Asked;
 use crate::app::place::Place;
 use crate::language::times;
 use crate::printable;
@@ -21,7 +22,12 @@ use crate::printable;
 /// A look at a large outbox takes its database a while: so many times that long it is left alone.
 const REST: u32 = 9;
 
-pub async fn watch(places: &[Place], every: Duration, screen: &Screen) -> Result<Exit, Failure> {
+pub async fn watch(
+    places: &[Place],
+    asked: Asked,
+    every: Duration,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
     let signals = Signals::listen()?;
     let stop = &signals.stop;
     let stopped = || signals.asked().map_or(Exit::Done, |signal| signal.exit());
@@ -30,7 +36,7 @@ pub async fn watch(places: &[Place], every: Duration, screen: &Screen) -> Result
     let mut is_away = false;
     loop {
         let began = Instant::now();
-        let Some(page) = stop.run_until_cancelled(look(places, screen.json)).await else {
+        let Some(page) = stop.run_until_cancelled(look(places, asked, screen.json)).await else {
             return Ok(stopped());
         };
         match page {

@@ -1,6 +1,8 @@
 //! What persons had done with a batch, or with all of an outbox: who, when, what, and from where. The latest
 //! are kept.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::stored::{count, time};
@@ -50,6 +52,18 @@ pub struct Act {
 
 /// Time, who, way, deed, rows.
 pub(super) type ActColumns = (i64, String, String, String, i64);
+
+/// Batch, and the columns of an act.
+pub(super) type ImportColumns = (String, i64, String, String, String, i64);
+
+/// Imports, by what their batches are called.
+pub type Imports = BTreeMap<String, Act>;
+
+pub(super) fn imports(found: Vec<ImportColumns>) -> Imports {
+    let known =
+        |(batch, at, who, way, deed, n_rows)| Some((batch, Act::stored((at, who, way, deed, n_rows))?));
+    found.into_iter().filter_map(known).collect()
+}
 
 impl Act {
     /// `None`: of a kind that this program does not know.

@@ -30,7 +30,7 @@ mod stored;
 mod warnings;
 mod which;
 
-pub use acts::{Act, By, Deed, Way};
+pub use acts::{Act, By, Deed, Imports, Way};
 pub use any::{
     Address, AnyOutbox, AnyReader, AnyStaging, AnyUncommitted, AnyWorker, LEASE, OpenFault, Ping,
     ReadOnlyOutbox, Terms,

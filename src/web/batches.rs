@@ -12,7 +12,7 @@ use super::page::{Course, failed, log_out, shown, whole as whole_page};
 use crate::app::fault::Fault;
 use crate::app::overview::Overview;
 use crate::app::place::{Outboxes, Place};
-use crate::app::{self, OutboxStatus};
+use crate::app::{self, Asked, OutboxStatus, acts};
 use crate::delivery::State;
 use crate::language::filled::whole;
 use crate::language::times::local;
@@ -49,7 +49,7 @@ pub async fn look(outboxes: &Outboxes, n_before: usize) -> Looked {
     }
     let mut seen = Vec::with_capacity(places.len());
     for place in places {
-        let status = app::status_lately(&place, SHOWN_MAX).await;
+        let status = app::status(&place, Asked::Latest(SHOWN_MAX)).await;
         seen.push((place, status));
     }
     Looked::Folders { seen: Ok(seen), n_before, is_more }
@@ -102,13 +102,20 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>, role: Role) -> Ma
     };
     html! {
         @for (info, standing, _) in &status.batches {
-            (batch(&linked(place, &info.name, role), standing))
+            (batch(&linked(place, &info.name, role), standing, &whose(status, &info.name)))
         }
         @if let Some(holder) = &status.holder {
             p { (shown(&text::works_on_it(holder.pid, &holder.doing))) }
         }
         @for halted in &status.halted { (halt(halted, role)) }
     }
+}
+
+/// At which HubSoft its tickets are, and who had it imported last.
+fn whose(status: &OutboxStatus, batch: &str) -> String {
+    let host = status.host.as_deref().map(acts::at_host);
+    let import = status.imports.get(batch).map(acts::imported);
+    host.into_iter().chain(import).collect::<Vec<_>>().join("; ")
 }
 
 /// What a batch is called; for who may see its rows, it leads to them.
@@ -119,11 +126,12 @@ fn linked(place: &Place, name: &str, role: Role) -> Markup {
     }
 }
 
-fn batch(name: &Markup, status: &Status) -> Markup {
+fn batch(name: &Markup, status: &Status, whose: &str) -> Markup {
     let counted = State::ALL.map(|state| (state, status.counts.count(state)));
     html! {
         section {
             h2 { (name) }
+            @if !whose.is_empty() { p { (shown(whose)) } }
             table {
                 thead { tr { th scope="col" { (tr!("State")) } th.n scope="col" { (tr!("Rows")) } } }
                 tbody {

@@ -9,9 +9,9 @@ use super::lead::Lead;
 use super::lote::one_row;
 use super::page::{self, failed, scrolling, shown};
 use super::plot::plot;
-use crate::app::CrewTold;
 use crate::app::fault::Fault;
 use crate::app::overview::{Met, Overview};
+use crate::app::{CrewTold, acts};
 use crate::delivery::State;
 use crate::language::filled::{decimal, whole};
 use crate::language::said;
@@ -36,9 +36,10 @@ pub fn section(overview: Result<&Overview, &Fault>, role: Role) -> Markup {
     }
 }
 
-fn standing(Overview { now, crew, halted, batches }: &Overview, role: Role) -> Markup {
+fn standing(Overview { now, crew, halted, batches, imports, host }: &Overview, role: Role) -> Markup {
     let opens = role == Role::Abrir;
     html! {
+        @if let Some(host) = host { p { (shown(&acts::at_host(host))) } }
         (waiting(&now.waiting))
         p { (tr!("%{n} %{n|row|rows} settled in the last minute", n = now.n_last_minute)) }
         (at_work(CrewTold::of(crew), role))
@@ -59,6 +60,7 @@ fn standing(Overview { now, crew, halted, batches }: &Overview, role: Role) -> M
                 } @else {
                     (shown(name))
                 }
+                @if let Some(import) = imports.get(name) { ": " (shown(&acts::imported(import))) }
             } } }
         }
     }

@@ -402,7 +402,7 @@ fn a_notice_is_as_told() {
 async fn a_status_is_as_told() {
     let (site, database) = (a_site_of_all_kinds("latency=20ms"), Database::fresh().await);
     site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
-    let of_file = site.run(&["status", "--json"]).expect(0).json();
+    let of_file = site.run(&["status", "queda", "--json"]).expect(0).json();
     site.run_at(&database.url(), &["enqueue", "queda.csv", "--batch", "queda"]).expect(3);
     let mut conn = database.connect().await;
     sqlx::query("UPDATE mutirao.batch SET halted_at = now(), halt_reason = 'refused'")

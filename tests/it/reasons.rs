@@ -149,7 +149,8 @@ fn the_end_of_an_import_tells_what_became_of_rows_why_and_what_helps() {
         writeln!(text, "{}\n", told_from(&again, headline)).unwrap();
     }
     insta::with_settings!({filters => [
-        (r"\d{4}-\d\d-\d\d \d\d:\d\d|\d\d/\d\d/\d{4} \d\d:\d\d", "[when]"),
+        (r"(\d{4}-\d\d-\d\d|\d\d/\d\d/\d{4}) \d\d:\d\d(:\d\d)?", "[when]"),
+        (r"(?m)^  \[when\]: `[^`]*`", "  [when]: `[who]`"),
         (r"\d{15,}", "[protocolo]"),
     ]}, { insta::assert_snapshot!(text) });
 }

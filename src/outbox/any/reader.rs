@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::super::{
-    Act, BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, ImportId, Page, PgOutbox,
-    Reasons, RowDetails, RowName, RowProblems, Scope, Status, postgres, sqlite,
+    Act, BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, ImportId, Imports, Page,
+    PgOutbox, Reasons, RowDetails, RowName, RowProblems, Scope, Status, postgres, sqlite,
 };
 use crate::delivery::OutboxError;
 use crate::ticket::code::BatchCode;
@@ -163,6 +163,11 @@ impl AnyReader<'_> {
     /// What persons had done with a batch, or with all of the outbox: at most `n`, the latest first.
     pub async fn acts(self, batch: &str, n: usize) -> Result<Vec<Act>, OutboxError> {
         answered(async { each!(self, reader => reader.acts(batch, n).await) }).await
+    }
+
+    /// The last import of each of these batches, as far as it is kept.
+    pub async fn latest_imports(self, batches: &[String]) -> Result<Imports, OutboxError> {
+        answered(async { each!(self, reader => reader.latest_imports(batches).await) }).await
     }
 
     /// The batches of which workers post nothing, by name.

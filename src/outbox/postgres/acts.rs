@@ -9,7 +9,7 @@ use super::read::ms;
 use super::session::{Access, in_time};
 use super::values::{Time, text};
 use crate::delivery::OutboxError;
-use crate::outbox::acts::{ACTS_MAX, ActColumns};
+use crate::outbox::acts::{ACTS_MAX, ActColumns, ImportColumns, Imports, imports};
 use crate::outbox::{Act, By, Deed};
 
 impl PgOutbox {
@@ -67,5 +67,23 @@ impl PgOutbox {
             .await
             .trouble()?;
         Ok(found.into_iter().filter_map(Act::stored).collect())
+    }
+
+    /// The last import of each of these lotes, as far as it is kept.
+    pub async fn latest_imports(&self, batches: &[String]) -> Result<Imports, OutboxError> {
+        let sql = format!(
+            "SELECT batch, {}, who, way, deed, n_rows FROM mutirao.act
+              WHERE id IN (SELECT max(id) FROM mutirao.act WHERE batch = ANY($1) AND deed = $2
+                            GROUP BY batch)",
+            ms("at")
+        );
+        let found: Vec<ImportColumns> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(batches)
+            .bind(Deed::Import.name())
+            .persistent(false)
+            .fetch_all(&mut *self.conn().await?)
+            .await
+            .trouble()?;
+        Ok(imports(found))
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::error::Trouble;
 use super::{Reader, SqliteOutbox};
 use crate::delivery::OutboxError;
-use crate::outbox::acts::{ACTS_MAX, ActColumns};
+use crate::outbox::acts::{ACTS_MAX, ActColumns, ImportColumns, Imports, imports};
 use crate::outbox::{Act, By, Deed};
 
 impl SqliteOutbox {
@@ -50,5 +50,20 @@ impl Reader {
             .await
             .trouble()?;
         Ok(found.into_iter().filter_map(Act::stored).collect())
+    }
+
+    /// The last import of each of these batches, as far as it is kept.
+    pub async fn latest_imports(&self, batches: &[String]) -> Result<Imports, OutboxError> {
+        let sql = "SELECT batch, at, who, way, deed, n_rows FROM act
+                    WHERE id IN (SELECT max(id) FROM act
+                                  WHERE batch IN (SELECT value FROM json_each(?1)) AND deed = ?2
+                                  GROUP BY batch)";
+        let found: Vec<ImportColumns> = sqlx::query_as(sql)
+            .bind(serde_json::json!(batches).to_string())
+            .bind(Deed::Import.name())
+            .fetch_all(&mut *self.conn().await)
+            .await
+            .trouble()?;
+        Ok(imports(found))
     }
 }

@@ -46,7 +46,10 @@ pub(super) const ROWS: &str = "
 #[tokio::test]
 async fn whoever_is_on_call_sees_what_waits_and_what_became_of_the_last_day() {
     let site = Site::new("");
-    let (_database, page, cookie) = begun(&site, ROWS).await;
+    let who = "INSERT INTO mutirao.meta (key, value) VALUES ('host', 'hubsoft.example.com');
+        INSERT INTO mutirao.act (batch, at, who, way, deed, n_rows)
+             VALUES ('norte', now(), 'ana', 'terminal', 'import', 3), ('norte', now(), 'bia', 'page', 'cancel', 1);";
+    let (_database, page, cookie) = begun(&site, &format!("{ROWS}{who}")).await;
     let (status, _, body) = page.get("/", &[&cookie]);
     assert_eq!(status, 200, "{body}");
     for part in [
@@ -57,7 +60,8 @@ async fn whoever_is_on_call_sees_what_waits_and_what_became_of_the_last_day() {
         "`sul` is halted, 1 row waits: odd &lt;answers&gt;",
         "The last 24 hours: 2 opened, 1 not opened",
         "1 row settled in the last minute",
-        "<a href=\"/batch?batch=norte\">norte</a>",
+        "at `hubsoft.example.com`",
+        "<a href=\"/batch?batch=norte\">norte</a>: imported last by `ana` at the terminal, ",
         "src=\"/live.js\"",
     ] {
         assert!(body.contains(part), "{part}: {body}");

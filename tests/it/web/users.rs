@@ -192,6 +192,8 @@ fn each_user_sees_and_does_what_is_theirs() {
     assert!(seen.contains("<td class=\"n\">2</td>") && !seen.contains("results"), "{seen}");
     let seen = page.get("/", &[&bia]).2;
     assert!(seen.contains("queda") && !seen.contains("href=\"/batch"), "{seen}");
+    let whose = format!("at `{}`; imported last by `ana` on the page, ", site.host());
+    assert!(seen.contains(&whose), "{whose}: {seen}");
     for path in [
         "/batch?in=queda.mutirao&batch=queda",
         "/batch/files/results.csv?in=queda.mutirao&batch=queda",
