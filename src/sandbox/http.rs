@@ -167,7 +167,8 @@ impl Connection {
 
     /// The same once the client sends anything: any sooner, it may not have learned yet that it is connected.
     pub(super) async fn reset_first(self) {
-        let _ = self.stream.readable().await;
+        // `readable` may say so before anything has come.
+        let _ = self.stream.peek(&mut [0]).await;
         self.reset();
     }
 
