@@ -166,7 +166,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, ordered: Ordered) {
     let answering = TowerToHyperService::new(answer::router(Arc::clone(&site)));
     tokio::join!(
         server::serve(listener, BOUNDS, answering, &site.stop),
-        work::work(&site, ordered.words, &site.stop),
+        work::apart(Arc::clone(&site), ordered.words),
         ordered.deeds.work(&site.stop),
     );
 }

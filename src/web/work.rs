@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use tokio::runtime;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +46,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is kept that an import goes on: far less than the time within which it does so by itself, and
 /// seldom, since it is written to disk.
 const NOTED_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Works on a thread of its own: while a long sheet is read, and taken in, pages are answered.
+pub async fn apart(site: Arc<Site>, words: mpsc::Receiver<Word>) {
+    let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
+        // The system has no more of what it takes: rather slow than not at all.
+        return work(&site, words, &site.stop).await;
+    };
+    let works = spawn_blocking(move || runtime.block_on(work(&site, words, &site.stop)));
+    works.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()));
+}
 
 /// Works on what browsers order, one import after the other, until `stop`; then the one that goes on is
 /// stopped cleanly.
@@ -582,7 +594,10 @@ async fn look_on(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::OnceLock;
+
+    use tower_service::Service;
 
     use super::super::form::Form;
     use super::*;
@@ -590,6 +605,58 @@ mod tests {
     use crate::language::Language;
     use crate::registry::Role;
     use crate::settings::Sources;
+
+    /// A rehearsal of a sheet.
+    fn order_of(sheet: &Path) -> Order {
+        Order {
+            number: order_number(),
+            id: String::new(),
+            by: Visitor { user: None, role: Role::Abrir },
+            kept: sheet.to_owned(),
+            name: "queda.csv".to_owned(),
+            form: Form::of(vec![("sandbox".to_owned(), "true".to_owned())]),
+            language: Language::English,
+            agreed: None,
+            batch: OnceLock::new(),
+            stop: CancellationToken::new(),
+            stopped_by: OnceLock::new(),
+        }
+    }
+
+    /// Seen (in reading): a long sheet held up whoever asked for a page.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn pages_are_answered_while_a_sheet_is_read_that_has_no_end() {
+        let here = tempfile::tempdir().unwrap();
+        // It is read until its writer ends.
+        let sheet = here.path().join("queda.csv");
+        assert!(std::process::Command::new("mkfifo").arg(&sheet).status().unwrap().success());
+        let outboxes =
+            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
+        let (at, stop) = ("127.0.0.1:8674".parse().unwrap(), CancellationToken::new());
+        let (site, ordered) =
+            super::super::Site::new(at, None, None, outboxes, Sources::default(), |_, _| 0, stop);
+        let browser = async {
+            let mut standing = site.desk.follow();
+            assert!(site.desk.order(order_of(&sheet)));
+            // Opened as soon as somebody reads it.
+            let writer = spawn_blocking({
+                let sheet = sheet.clone();
+                move || std::fs::File::options().write(true).open(sheet).unwrap()
+            });
+            let writer = writer.await.unwrap();
+            let mut router = super::super::answer::router(Arc::clone(&site));
+            let asked = axum::extract::Request::get("/").header("Host", "127.0.0.1:8674");
+            let Ok(answer) = router.call(asked.body(axum::body::Body::empty()).unwrap()).await;
+            assert_eq!(answer.status(), axum::http::StatusCode::FORBIDDEN, "nobody was let in");
+            assert!(matches!(site.desk.standing().stage, Stage::Busy));
+            drop(writer);
+            let is_over = |standing: &super::super::desk::Standing| matches!(standing.stage, Stage::Ended(_));
+            standing.wait_for(is_over).await.unwrap();
+            site.stop.cancel();
+        };
+        tokio::join!(apart(Arc::clone(&site), ordered.words), browser);
+    }
 
     /// Seen (in reading): it ended the program, and with it the page.
     #[tokio::test]
@@ -606,19 +673,7 @@ mod tests {
             super::super::Site::new(at, None, None, outboxes, Sources::default(), panics, stop);
         let orders = async {
             for _ in 0..2 {
-                let order = Order {
-                    number: order_number(),
-                    id: String::new(),
-                    by: Visitor { user: None, role: Role::Abrir },
-                    kept: sheet.clone(),
-                    name: "queda.csv".to_owned(),
-                    form: Form::of(vec![("sandbox".to_owned(), "true".to_owned())]),
-                    language: Language::English,
-                    agreed: None,
-                    batch: OnceLock::new(),
-                    stop: CancellationToken::new(),
-                    stopped_by: OnceLock::new(),
-                };
+                let order = order_of(&sheet);
                 let mut standing = site.desk.follow();
                 assert!(site.desk.order(order));
                 let ended = |standing: &_| match standing {
