@@ -35,9 +35,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// `None`: there are no programs to make one with, as can be where `tests/run` was given a server.
-    pub async fn new() -> Option<Self> {
-        let bin = bin()?;
+    /// Needs the programs to make one with, also where `tests/run` was given a server.
+    pub async fn new() -> Self {
+        let bin = bin().expect("no initdb here: workers cannot be tried");
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         let first = make_folder(folder.path(), 0);
@@ -48,7 +48,7 @@ impl Cluster {
         let cluster = Self { process, bin, folder, n_servers: 1 };
         cluster.serve(&first);
         cluster.until_it_answers().await;
-        Some(cluster)
+        cluster
     }
 
     pub fn url(&self) -> String {

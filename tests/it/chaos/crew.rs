@@ -352,6 +352,7 @@ impl Crew {
             results: results(&self.site.read(table)),
         };
         let (mut broken, audit) = (ledger.broken(), self.site.audit());
+        broken.extend(ledger.lack());
         if !audit.duplicates.is_empty() || audit.tickets != ledger.tickets.len() as u64 {
             broken.push(format!("the audit has another tale than the book: {audit:?}"));
         }

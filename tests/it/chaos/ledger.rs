@@ -122,6 +122,16 @@ impl Ledger {
         }
         broken
     }
+
+    /// Of what HubSoft would open nearly all is opened, whatever the trouble: a run has all of them as a rule,
+    /// and a few may stay in doubt. Else all that is told may be right, and the work not done.
+    pub fn lack(&self) -> Option<String> {
+        let asked = &self.asked;
+        let n_good = asked.services.values().filter(|service| **service <= asked.services_max).count();
+        let n_opened = self.results.iter().filter(|row| row.state == "opened").count();
+        (n_opened * 10 < n_good * 9)
+            .then(|| format!("only {n_opened} of {n_good} rows are opened: {:?}", self.states()))
+    }
 }
 
 fn of_row(told: &Told, tickets: &[&Ticket], is_refused: bool) -> Vec<&'static str> {
@@ -169,6 +179,10 @@ fn the_ledger_sees_what_is_doubled_lost_or_wrong() {
         results: results(table),
     };
     assert_eq!(ledger(book, table).broken(), Vec::<String>::new());
+    // Nothing is told wrong of a third of them, and it is not opened.
+    for (table, is_lack) in [(table.to_owned(), true), (table.replace("5;unconfirmed", "5;opened"), false)] {
+        assert_eq!(ledger(book, &table).lack().is_some(), is_lack);
+    }
 
     let first = book.lines().next().unwrap();
     for (book, table, seen) in [
