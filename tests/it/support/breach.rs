@@ -11,6 +11,10 @@ pub enum Breach {
     OverstateSights,
     /// What waits is due later than it was to be.
     PutOff,
+    /// What waits is due at once.
+    Hurry,
+    /// An attempt counts as two.
+    CountTwice,
     /// It says that something is due.
     BeRestless,
     /// One absence counts as two.

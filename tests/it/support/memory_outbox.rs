@@ -529,6 +529,20 @@ impl Shelf {
                     }
                 }
             }
+            Breach::Hurry => {
+                for settle in settles {
+                    if let Some(row) = self.rows.get_mut(&settle.row.0).filter(|row| waits(row)) {
+                        row.available_at = Timestamp::MIN;
+                    }
+                }
+            }
+            Breach::CountTwice => {
+                for settle in settles {
+                    if let Some(row) = self.rows.get_mut(&settle.row.0) {
+                        row.attempts *= 2;
+                    }
+                }
+            }
             Breach::DoubleAbsences => {
                 for doubt in self.rows.values_mut().filter_map(|row| row.doubt.as_mut()) {
                     doubt.last_absence.get_or_insert(Timestamp::UNIX_EPOCH);
