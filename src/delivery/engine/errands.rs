@@ -145,13 +145,14 @@ impl Engine<'_> {
     fn look_up(&mut self, now: &Now, errand: Errand) {
         let claim = &errand.claim;
         // A claim after the doubt arose is not what caused it: nothing was sent from here.
-        let sent_elsewhere_by = claim.doubt.as_ref().map(|it| it.since).filter(|it| *it < claim.sent_at);
+        let sent_elsewhere_by = claim.doubt.as_ref().map(|doubt| doubt.since);
+        let sent_elsewhere_by = sent_elsewhere_by.filter(|since| *since < claim.sent_at);
         let is_precaution = claim.doubt.as_ref().is_some_and(|doubt| doubt.precaution);
         let request = match sent_elsewhere_by {
             Some(_) if is_precaution => Request::Verify(Arc::clone(claim), self.opened_since(now)),
             _ => {
-                // What such a precaution could not tell is looked for again as a doubt, from as far back. That
-                // is far enough, too, where the claim did cause it, and a clock was set back between.
+                // What such a precaution could not tell is looked for again as a doubt, from as far back.
+                // That is far enough, too, where the claim did cause it, and a clock was set back between.
                 let sent_at = sent_elsewhere_by.map_or(claim.sent_at, verified_back);
                 let sent_at = Some(self.by_hubsoft(now, sent_at));
                 let (service, marker) = (claim.ticket.id_cliente_servico, claim.marker);

@@ -281,8 +281,8 @@ fn a_row_goes_from_its_claim_to_its_end() {
     bench.check(claimed(&[], false), &["end"]);
 }
 
-/// Seen: what a precaution could not tell was looked for again without a time, so an old ticket without a text
-/// stood in its way for ever.
+/// Seen: what a precaution could not tell was looked for again without a time, so an old ticket without a
+/// text stood in its way for ever.
 #[test]
 fn a_row_is_looked_for_from_when_it_can_have_been_sent() {
     let day = 24 * 3600 * S;

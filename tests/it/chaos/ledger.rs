@@ -123,8 +123,8 @@ impl Ledger {
         broken
     }
 
-    /// Of what HubSoft would open nearly all is opened, whatever the trouble: a run has all of them as a rule,
-    /// and a few may stay in doubt. Else all that is told may be right, and the work not done.
+    /// Of what HubSoft would open nearly all is opened, whatever the trouble: a run has all of them as a
+    /// rule, and a few may stay in doubt. Else all that is told may be right, and the work not done.
     pub fn lack(&self) -> Option<String> {
         let asked = &self.asked;
         let n_good = asked.services.values().filter(|service| **service <= asked.services_max).count();
