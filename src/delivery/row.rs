@@ -217,7 +217,6 @@ impl Doubt {
         Self { since, hubsoft_at: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
     }
 
-    #[cfg(feature = "inside")]
     /// Of a row that is looked for before it is posted, although no post of it is known that can have left
     /// something.
     pub fn precaution(since: Timestamp) -> Self {
