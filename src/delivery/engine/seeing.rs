@@ -8,7 +8,7 @@ use super::slots::Purpose;
 use super::state::Engine;
 use super::times::Now;
 use crate::delivery::decide::{self, Looks, Next, Scene};
-use crate::delivery::evidence::{Evidence, Row};
+use crate::delivery::evidence::{Evidence, Health, Row};
 use crate::delivery::eyes::{self, Specimen};
 use crate::delivery::{
     Blindness, Claim, Fault, Lasting, LookUp, OutboxError, Reply, Sighting, Verdict, Verify,
@@ -166,7 +166,10 @@ impl Engine<'_> {
         reply: Reply<Sighting>,
     ) {
         self.hear_look_up(now, errand.claim.row, &reply, Looks::Count, pass.sent);
-        let is_unseen = match Evidence::of(&reply).row {
+        // Where there is none as long, a shorter one is looked for.
+        let wanted = text_len(&errand.claim).min(specimen_len);
+        let evidence = Evidence::of(&reply);
+        let is_unseen = match evidence.row {
             Row::Answered(Sighting::Found { .. }) => {
                 if let Some(sight) = self.saw(now, specimen_len) {
                     return self.keep(errand, Step::See(seen, Sight::KeepSpecimen), sight);
@@ -176,13 +179,18 @@ impl Engine<'_> {
             }
             Row::Answered(Sighting::NotFound) => true,
             Row::Answered(_) | Row::Refused(_) | Row::Denied(_) => false,
+            Row::Unknown(_) if evidence.health == Health::Stumbled => {
+                self.leave_sight();
+                return match self.sights.stumbled(wanted, errand.pass.sent, now.run) {
+                    Some(why) => self.blind(now, errand, seen, why),
+                    None => self.untold(now, errand, seen, reply.verdict),
+                };
+            }
             Row::Unknown(_) | Row::NotSent(_) | Row::Throttled | Row::Blameless(_) | Row::Withheld => {
                 self.leave_sight();
                 return self.untold(now, errand, seen, reply.verdict);
             }
         };
-        // Where there is none as long, a shorter one is looked for.
-        let wanted = text_len(&errand.claim).min(specimen_len);
         match self.sights.searched(wanted, is_unseen, now.run) {
             Some(why) => {
                 self.leave_sight();

@@ -47,9 +47,11 @@ struct Search {
     text_len: usize,
     n_told: u32,
     n_unseen: u32,
+    /// When HubSoft last failed over one.
+    stumbled_at: Option<Duration>,
 }
 
-fingerprint! { struct Search { text_len, n_told, n_unseen } }
+fingerprint! { struct Search { text_len, n_told, n_unseen, stumbled_at } }
 
 /// How a search ended.
 #[derive(Clone, Copy)]
@@ -72,11 +74,36 @@ impl Sights {
     /// HubSoft has told, or not, of one more row that was opened with a text so long. Returns why it is of no
     /// use to ask for another.
     pub fn searched(&mut self, text_len: usize, is_unseen: bool, now: Duration) -> Option<Blindness> {
-        // What was not seen of longer texts says nothing of this one.
-        let known = self.search.take().filter(|search| search.text_len <= text_len);
-        let mut search = known.unwrap_or(Search { text_len, n_told: 0, n_unseen: 0 });
+        let mut search = self.take_search(text_len);
         search.n_told += 1;
         search.n_unseen += u32::from(is_unseen);
+        self.go_on(search, now)
+    }
+
+    /// HubSoft has failed over one more. If it told of a row that was asked for since it last failed, it is
+    /// well, and just does not tell of this one: else a row would be looked up for a day because it fails
+    /// over the only ones that were opened. Failures without that between are one outage.
+    pub fn stumbled(
+        &mut self,
+        text_len: usize,
+        row_asked: Option<Duration>,
+        now: Duration,
+    ) -> Option<Blindness> {
+        let mut search = self.take_search(text_len);
+        if search.stumbled_at <= row_asked {
+            search.n_told += 1;
+        }
+        search.stumbled_at = Some(now);
+        self.go_on(search, now)
+    }
+
+    fn take_search(&mut self, text_len: usize) -> Search {
+        // What was not seen of longer texts says nothing of this one.
+        let known = self.search.take().filter(|search| search.text_len <= text_len);
+        known.unwrap_or(Search { text_len, n_told: 0, n_unseen: 0, stumbled_at: None })
+    }
+
+    fn go_on(&mut self, search: Search, now: Duration) -> Option<Blindness> {
         let why = match search {
             Search { n_unseen: 0, n_told: SPECIMENS_MAX.., .. } => Blindness::Unknown,
             Search { n_unseen: UNSEEN_MAX.., .. } | Search { n_told: SPECIMENS_MAX.., .. } => {

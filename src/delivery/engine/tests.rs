@@ -587,6 +587,59 @@ fn what_is_asked_after_the_grace_is_given_up_at_once() {
     bench.check(stored, &["end"]);
 }
 
+/// Seen: a row was looked up each minute because HubSoft failed over the only one that was opened.
+#[test]
+fn what_hubsoft_fails_over_while_it_tells_of_others_it_does_not_tell_of() {
+    for (is_outage, is_blind_in_the_end) in [(false, true), (true, false)] {
+        let mut bench = Bench::new(policy(|policy| policy.concurrency = Concurrency::Fixed(10)));
+        bench.engine.sights.is_loaded = true;
+        bench.tells(Event::PulledIn(Ok(())));
+        let claims = (1..=10).map(|row| Claim { doubt: Some(Doubt::since(start())), ..claim(row) });
+        let claimed = Claimed { claims: claims.collect(), ..Claimed::default() };
+        bench.tells(Event::Claimed(vec![], Ok((vec![], claimed))));
+        let seats: Vec<usize> = bench.requests.keys().copied().collect();
+        // In an outage HubSoft told of all rows before it failed for the first time.
+        if is_outage {
+            seats.iter().for_each(|seat| bench.finds_none(*seat));
+        }
+        let are_blind = seats.iter().map(|seat| {
+            bench.run += S;
+            if !is_outage {
+                bench.finds_none(*seat);
+            }
+            bench.fails_over_specimen(*seat);
+            // That is told to nobody before the outbox has said whether something is still to be opened.
+            bench.engine.seats[*seat].is_some()
+        });
+        let expected = [vec![false; 9], vec![is_blind_in_the_end]].concat();
+        assert_eq!(are_blind.collect::<Vec<_>>(), expected, "in an outage: {is_outage}");
+    }
+}
+
+impl Bench {
+    fn tells(&mut self, event: Event) {
+        self.engine.handle(&now(self.run), event);
+        self.actions();
+    }
+
+    /// There is no ticket of the row.
+    fn finds_none(&mut self, seat: usize) {
+        self.tells(self.asks(seat));
+        let absence = reply(Verdict::Answered(Sighting::NotFound), Some(200));
+        self.tells(Event::Replied(self.requests[&seat], Answer::Sighting(absence)));
+    }
+
+    /// Nor can be told whether this user would see one.
+    fn fails_over_specimen(&mut self, seat: usize) {
+        let Claim { ticket, marker, .. } = claim(20);
+        let specimen = Specimen { service: ticket.id_cliente_servico, marker, text_len: 100 };
+        self.tells(Event::Specimen(self.requests[&seat], Ok(Some(specimen))));
+        self.tells(self.asks(seat));
+        let failure = reply(Verdict::Stumbled(Fault::http(500)), Some(500));
+        self.tells(Event::Replied(self.requests[&seat], Answer::Sighting(failure)));
+    }
+}
+
 /// A run that compares rows with a list, and what it is asked of one of service `row`.
 fn skipping() -> Bench {
     let mut bench = Bench::new(policy(|policy| policy.open_tickets = OpenTickets::Skip));

@@ -93,7 +93,11 @@ impl World {
         let lasted = self.clock.elapsed() - self.server.weather.clears_at;
         let rows: Vec<_> = self.server.homes.iter().flat_map(|it| it.rows()).collect();
         let n_rows = rows.len() as u64;
-        let may_be_untold = |row: &Row| self.server.may_never_tell(row.ticket.id_cliente_servico.get());
+        // One that HubSoft tells of, and that is given up because it tells of none that was opened, cannot be
+        // told either. Whether it may be given up is looked at in the end.
+        let may_be_untold = |row: &Row| {
+            row.state == State::Unconfirmed || self.server.may_never_tell(row.ticket.id_cliente_servico.get())
+        };
         let n_untold = rows.iter().filter(|(_, row)| may_be_untold(row)).count() as u64;
         let per_row = |told: u64, untold: u64| (n_rows - n_untold) * told + n_untold * untold;
         let is_told = rows.iter().all(|(_, row)| row.state != State::Unconfirmed);

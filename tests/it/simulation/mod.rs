@@ -93,6 +93,13 @@ fn a_clock_that_is_set_back_does_not_make_rows_be_looked_up_all_the_time() {
     assert_eq!(live(4_099_846, Sabotage::None).violations, Vec::<String>::new());
 }
 
+/// Seen: a row that was not opened was looked up over and over, because HubSoft failed over the only one that
+/// was.
+#[test]
+fn a_row_of_which_nobody_can_tell_is_not_looked_up_all_the_time() {
+    assert_eq!(live_as_fleet(2_003_855, Sabotage::None).violations, Vec::<String>::new());
+}
+
 /// Several workers over one outbox.
 #[test]
 fn a_fleet_opens_none_twice_and_loses_none_1() {
