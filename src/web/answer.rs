@@ -219,6 +219,8 @@ async fn home(
     headers: HeaderMap,
     Query(Before { before }): Query<Before>,
 ) -> Markup {
+    // As the links have it: what is between two of them would be counted once more.
+    let before = before - before % batches::SHOWN_MAX;
     let looked = site.home.seen(before, batches::look(&site.outboxes, before)).await;
     let cut_off = cut_off::look(&site);
     spoken(&headers, || batches::page_of(&looked, &site.desk.standing().stage, &cut_off, &visitor))

@@ -21,7 +21,7 @@ use crate::registry::Role;
 use crate::text;
 
 /// Work folders, and batches of a file, that are shown at a time.
-const SHOWN_MAX: usize = 20;
+pub const SHOWN_MAX: usize = 20;
 
 /// What is known of what there is.
 pub enum Looked {
