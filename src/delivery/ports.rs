@@ -73,7 +73,8 @@ pub trait Outbox {
 
     /// No row that the engine gave back waits for longer than [`WAIT_MAX`] from `now` on: what is due later
     /// was stamped by a clock that was set back since, and is due at once. Called before the first claim of a
-    /// run, and when a shared outbox's clock was set back.
+    /// run, and when a shared outbox's clock was set back. A database that failed over may lack what that
+    /// did: then the outbox does it again by itself.
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError>;
 
     /// What `who` (see [`Api::who`]) has seen, as [`saw`](Self::saw) was told: at most a hundred sights, the

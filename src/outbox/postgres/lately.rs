@@ -102,6 +102,9 @@ impl Worker {
                 return Err(not_all_said());
             }
         }
+        // That rows were pulled in may be lost as well, and what is said again has the times of then. Nobody
+        // has to remember it: what waits for too long by this clock was stamped before that was set back.
+        self.pull_in_now().await?;
         let n_lost = forgotten + unknown.len() as u64;
         if 0 < n_lost {
             tracing::error!("the database began anew without its last commits: {n_lost} rows were set right");

@@ -22,6 +22,7 @@ mod columns;
 mod commands;
 mod connect;
 mod distance;
+mod due;
 mod error;
 mod fence;
 mod health;

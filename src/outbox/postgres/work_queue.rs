@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -12,19 +12,17 @@ use super::candidate::{self, IN_BATCH};
 use super::error::{Trouble, is_lease_over};
 use super::lease::Worker;
 use super::listen::{Wake, WakeReason};
-use super::piecewise::piecewise;
-use super::session::{Access, in_time};
+use super::session::in_time;
 use super::size::{ClaimSize, SLOW};
 use super::values::Time;
 use super::{claim, rights, settle};
 use crate::delivery::coordination::{ShareRequest, SharedState};
-use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
+use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled};
 use crate::outbox::Scope;
 use crate::outbox::doubts::reopened;
 use crate::outbox::filter::Filter;
-use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
+use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED};
 use crate::outbox::which::{to_look_up, to_post};
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
@@ -39,9 +37,6 @@ pub struct WorkQueue<'a> {
     /// When it was last said that claims are slow.
     slow_warned_at: Cell<Option<Instant>>,
 }
-
-/// So many rows are changed in one commit.
-const STEP: usize = 4000;
 
 /// Statements of a claim that carries outcomes, as it mostly goes.
 const STATEMENTS: u32 = 8;
@@ -159,39 +154,6 @@ impl WorkQueue<'_> {
         self.size.get().max().unwrap_or(usize::MAX)
     }
 
-    /// Rows to be changed, all that there are.
-    async fn all_of(
-        &self,
-        ask: impl AsyncFnOnce(&mut PgConnection) -> Result<Vec<i64>, OutboxError>,
-    ) -> Result<Vec<i64>, OutboxError> {
-        in_time(async {
-            let mut tx = self.worker.outbox().tx(Access::Shared).await?;
-            let rows = ask(&mut tx).await?;
-            tx.commit().await?;
-            Ok(rows)
-        })
-        .await
-    }
-
-    /// Changes `rows`, so many in a commit, but those that the database refuses.
-    async fn change(
-        &self,
-        rows: &[i64],
-        change: impl AsyncFn(&mut PgConnection, &[i64]) -> Result<(), OutboxError>,
-    ) -> Result<(), OutboxError> {
-        for step in rows.chunks(STEP) {
-            in_time(async {
-                let mut tx = self.worker.outbox().tx(Access::Shared).await?;
-                let refused = piecewise(&mut tx, step, &change).await?;
-                tx.commit().await?;
-                self.worker.passed_over().add(refused);
-                Ok(())
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
     /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
     /// claim is a transaction of several that others wait for.
     async fn is_active(&self) -> Result<bool, OutboxError> {
@@ -262,7 +224,7 @@ impl Outbox for WorkQueue<'_> {
         let sql = format!("SELECT o.id FROM mutirao.outbox o WHERE {unsure} AND {IN_BATCH}");
         let is_only_to_look = self.filter.is_only_to_look();
         let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.filter.batch).bind(is_only_to_look);
-        let rows: Vec<i64> = self.all_of(async |conn| asked.fetch_all(conn).await.trouble()).await?;
+        let rows: Vec<i64> = self.worker.found(async |conn| asked.fetch_all(conn).await.trouble()).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o
                 SET {}, available_at = $3
@@ -270,44 +232,17 @@ impl Outbox for WorkQueue<'_> {
                             WHERE id = ANY($1) AND {unsure} IS TRUE FOR UPDATE SKIP LOCKED)",
             reopened("o")
         );
-        self.change(&rows, async |conn, rows| {
-            let change =
-                sqlx::query(AssertSqlSafe(sql.clone())).bind(rows).bind(is_only_to_look).bind(Time(now));
-            change.execute(conn).await.trouble().map(drop)
-        })
-        .await
+        self.worker
+            .change(&rows, async |conn, rows| {
+                let change =
+                    sqlx::query(AssertSqlSafe(sql.clone())).bind(rows).bind(is_only_to_look).bind(Time(now));
+                change.execute(conn).await.trouble().map(drop)
+            })
+            .await
     }
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
-        // A program may want its row to wait for days; it says so before the first claim.
-        let put_off = "$1 < available_at AND (0 < token OR record IS NOT NULL)";
-        // One kind after the other, because each has its index.
-        let to_post = format!("SELECT id FROM mutirao.outbox o WHERE {} AND NOT gone", to_post("o"));
-        let sql = format!(
-            "{to_post} AND parked IS NULL AND {put_off}
-             UNION ALL {to_post} AND parked = 'halted' AND {put_off}
-             UNION ALL {to_post} AND parked = 'blocked' AND {put_off}
-             UNION ALL SELECT id FROM mutirao.outbox o WHERE {} AND {put_off}",
-            to_look_up("o")
-        );
-        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(Time(after(now, WAIT_MAX)));
-        let rows: Vec<i64> = self.all_of(async |conn| asked.fetch_all(conn).await.trouble()).await?;
-        let sql = format!(
-            "UPDATE mutirao.outbox SET available_at = $2
-              WHERE id IN (SELECT id FROM mutirao.outbox
-                            WHERE id = ANY($1) AND (state IN {}) IS TRUE FOR UPDATE SKIP LOCKED)",
-            any_of(&State::WAITING)
-        );
-        self.change(&rows, async |conn, rows| {
-            sqlx::query(AssertSqlSafe(sql.clone()))
-                .bind(rows)
-                .bind(Time(now))
-                .execute(conn)
-                .await
-                .trouble()
-                .map(drop)
-        })
-        .await
+        self.worker.pull_in(now).await
     }
 
     async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {

@@ -1,5 +1,6 @@
 //! A standby that lacks the last commits took over, and the workers live on.
 
+use jiff::{SignedDuration, Timestamp};
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Claim, ClaimRequest, Doubt, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
@@ -9,6 +10,8 @@ use tokio::time::{Duration, sleep};
 
 use super::bench::{Fresh, NEVER_CLAIMED, ids, opened, register, renew_when_due, want};
 use crate::outbox_conformance::{Bench, TERMS, at, valid};
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 async fn lose(it: &Fresh, sql: String) {
     // Another server, as far as anybody was told.
@@ -76,6 +79,30 @@ async fn a_restart_that_loses_nothing_changes_nothing() {
     let claimed = it.claim(ClaimRequest { now: at(2), ..want(9) }).await.expect("it has said what it did");
     assert_eq!(ids(&claimed), [rows[2], rows[0]], "the one that is to be tried again, without a doubt");
     assert_eq!(it.state(rows[1]).await, State::InFlight);
+}
+
+/// Seen: the database's clock was set back by an hour, and a failover lost that rows had been pulled in. What
+/// is said again has the times of before, too.
+#[tokio::test]
+async fn what_was_put_off_by_a_clock_set_back_is_pulled_in_again() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
+    let claims = it.claim(want(2)).await.expect("it claims").claims;
+    let later = |claim: &Claim| {
+        let change = Change::Later { at: Timestamp::now() + HOUR, attempts: 1, doubt: None, fault: None };
+        Settle { label: Default::default(), row: claim.row, token: claim.token, change, attempt: None }
+    };
+    it.settle(&[later(&claims[0]), later(&claims[1])]).await.expect("it settles");
+    // The first loses its settle too. The third was enqueued by a program to be opened then, and was never
+    // claimed.
+    let sql = "UPDATE mutirao.outbox SET state = 'in_flight', available_at = now() WHERE id = 1;
+               UPDATE mutirao.outbox SET record = NULL, available_at = now() + interval '1 hour'
+                WHERE id = 3";
+    lose(&it, sql.to_owned()).await;
+    it.worker.renew().await.expect("it says what it did");
+    let sql = "SELECT id FROM mutirao.outbox WHERE now() + interval '20 minutes' < available_at";
+    let waits: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut it.sql().await).await.expect("it asks");
+    assert_eq!(waits, [rows[2].0]);
 }
 
 /// Seen: a retry, its claim and its post, and a standby that had heard of none of them: shown as rejected,

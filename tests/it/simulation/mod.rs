@@ -111,6 +111,13 @@ fn a_fleet_opens_none_twice_and_loses_none_2() {
     try_fleets(2);
 }
 
+/// Seen: the database's clock was set back, what waited was pulled in, and a failover lost that: the row was
+/// due an hour later, and no clock was set back any more.
+#[test]
+fn what_a_failover_forgot_to_be_due_does_not_wait_for_an_hour() {
+    assert_eq!(live_as_fleet(2_001_954, Sabotage::None).violations, Vec::<String>::new());
+}
+
 #[test]
 fn the_fleets_see_bad_weather() {
     let seen: BTreeSet<_> = (0..600).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();

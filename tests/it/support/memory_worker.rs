@@ -220,6 +220,8 @@ impl MemoryWorker {
         let unknown = unknown.await?;
         self.commit(|shelf| self.settle_on(shelf, &unknown)).await?;
         self.commit(|shelf| {
+            // The server may have forgotten that this was done.
+            pull_in(&mut shelf.rows, self.clock.now());
             if let Some(seat) = shelf.board.seats.get_mut(&self.id) {
                 seat.server = shelf.server;
             }
