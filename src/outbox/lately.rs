@@ -19,7 +19,9 @@ pub struct Lately(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
-    live: HashMap<RowId, ClaimedBy, foldhash::fast::RandomState>,
+    /// Whose they are, each until it is settled itself: of a row whose post is under way, and which was put in
+    /// doubt by what was said again, there is another claim by now.
+    live: HashMap<(RowId, Token), i64, foldhash::fast::RandomState>,
     settled: VecDeque<Said>,
     /// Whose outcome could not be written, as was said already.
     held: HashSet<RowId>,
@@ -47,7 +49,7 @@ impl Lately {
     }
 
     pub fn claimed(&self, worker: i64, claims: &[Claim]) {
-        let live = claims.iter().map(|claim| (claim.row, ClaimedBy { token: claim.token, worker }));
+        let live = claims.iter().map(|claim| ((claim.row, claim.token), worker));
         self.memory().live.extend(live);
     }
 
@@ -58,9 +60,7 @@ impl Lately {
             if !memory.held.is_empty() {
                 memory.held.remove(&settle.row);
             }
-            if memory.live.get(&settle.row).is_some_and(|by| by.token == settle.token) {
-                memory.live.remove(&settle.row);
-            }
+            memory.live.remove(&(settle.row, settle.token));
             let by = ClaimedBy { token: settle.token, worker };
             memory.settled.push_back(Said { at, by, settle: settle.clone() });
         }
@@ -90,7 +90,7 @@ impl Lately {
         memory.held.clear();
     }
 
-    /// What it holds, and what it has settled, to be said again: the server hears it as if it were done now,
+    /// What it holds, the last claim of each row, and what it has settled, to be said again: the server hears it as if it were done now,
     /// and what it hears now the next standby may lack. Of claims of a row under one token only the last
     /// counts: what became of an earlier one, of which a database knew nothing that gave the token again,
     /// would end the later. But proof is proof.
@@ -98,9 +98,18 @@ impl Lately {
         let mut memory = self.memory();
         let at = Instant::now();
         memory.settled.iter_mut().for_each(|said| said.at = at);
-        let live = Vec::from_iter(memory.live.iter().map(|(row, by)| (*row, *by)));
         let claim = |row: RowId, by: ClaimedBy| (row.0, by.token.0, by.worker);
-        let mut later: HashSet<_> = live.iter().map(|(row, by)| claim(*row, *by)).collect();
+        let mut later = HashSet::new();
+        let mut last: HashMap<RowId, ClaimedBy> = HashMap::new();
+        for (&(row, token), &worker) in &memory.live {
+            let by = ClaimedBy { token, worker };
+            later.insert(claim(row, by));
+            let known = last.entry(row).or_insert(by);
+            if known.token < token {
+                *known = by;
+            }
+        }
+        let live = Vec::from_iter(last);
         let is_last = |said: &&Said| {
             let is_last = later.insert(claim(said.settle.row, said.by));
             is_last || said.settle.ticket().is_some()
@@ -179,8 +188,27 @@ mod tests {
             Vec::from_iter(settled.into_iter().map(|said| (said.by.token.0, said.settle.change)))
         };
         assert_eq!(said(), [(4, Change::Release), (3, Change::Release), (3, failed())]);
-        let live = ClaimedBy { token: Token(3), worker: 1 };
-        lately.memory().live.extend([(RowId(7), live), (RowId(8), live)]);
+        lately.memory().live.extend([((RowId(7), Token(3)), 1), ((RowId(8), Token(3)), 1)]);
         assert_eq!(said(), [(4, Change::Release)]);
+    }
+
+    /// Seen: a database failed over, was told of a row whose post was under way, and the row was claimed once
+    /// more and let go. At the next failover nobody said that it was being posted, and it was posted again.
+    #[test]
+    fn a_claim_lives_until_it_is_settled_itself_whatever_becomes_of_a_later_one() {
+        let lately = Lately::default();
+        let (row, worker) = (RowId(7), 1);
+        let settle = |token| {
+            let (label, attempt) = Default::default();
+            let settle = Settle { row, label, token: Token(token), change: Change::Release, attempt };
+            lately.settled(worker, &[settle], &[Settled::Written]);
+        };
+        let live = || lately.all().0;
+        lately.memory().live.extend([((row, Token(1)), worker), ((row, Token(2)), worker)]);
+        assert_eq!(live(), [(row, ClaimedBy { token: Token(2), worker })], "a row is put in doubt once");
+        settle(2);
+        assert_eq!(live(), [(row, ClaimedBy { token: Token(1), worker })]);
+        settle(1);
+        assert_eq!(live(), []);
     }
 }
