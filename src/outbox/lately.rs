@@ -19,8 +19,8 @@ pub struct Lately(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
-    /// Whose they are, each until it is settled itself: of a row whose post is under way, and which was put in
-    /// doubt by what was said again, there is another claim by now.
+    /// Whose they are, each until it is settled itself: of a row whose post is under way, and which was put
+    /// in doubt by what was said again, there is another claim by now.
     live: HashMap<(RowId, Token), i64, foldhash::fast::RandomState>,
     settled: VecDeque<Said>,
     /// Whose outcome could not be written, as was said already.
@@ -90,10 +90,10 @@ impl Lately {
         memory.held.clear();
     }
 
-    /// What it holds, the last claim of each row, and what it has settled, to be said again: the server hears it as if it were done now,
-    /// and what it hears now the next standby may lack. Of claims of a row under one token only the last
-    /// counts: what became of an earlier one, of which a database knew nothing that gave the token again,
-    /// would end the later. But proof is proof.
+    /// What it holds, the last claim of each row, and what it has settled, to be said again: the server hears
+    /// it as if it were done now, and what it hears now the next standby may lack. Of claims of a row under
+    /// one token only the last counts: what became of an earlier one, of which a database knew nothing that
+    /// gave the token again, would end the later. But proof is proof.
     pub fn all(&self) -> (Vec<(RowId, ClaimedBy)>, Vec<Said>) {
         let mut memory = self.memory();
         let at = Instant::now();
