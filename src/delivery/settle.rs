@@ -243,10 +243,13 @@ impl LastClaim {
         }
     }
 
-    /// Whether it does not know how that claim ended: it has the row in flight, or not even claimed.
-    pub fn lacks_settle(self, token: Token) -> bool {
+    /// Whether it does not know how the claim of who asks ended, as `settle` has it: it has the row in flight,
+    /// or not even claimed. Or it does not know of the ticket, whoever took the row in since.
+    pub fn lacks_settle(self, settle: &Settle) -> bool {
+        let lacks_ticket =
+            settle.ticket().is_some() && !matches!(self.state, State::Opened | State::Conflict);
         let is_known = self.is_own && self.state != State::InFlight;
-        self.token < token || self.token == token && !is_known
+        lacks_ticket || self.token < settle.token || self.token == settle.token && !is_known
     }
 }
 
@@ -299,11 +302,13 @@ mod tests {
         Change::Rejected { attempts: 1, fault: fault() }
     }
 
+    fn settle(change: Change) -> Settle {
+        Settle { label: Default::default(), row: RowId(1), token: Token(5), change, attempt: None }
+    }
+
     #[track_caller]
     fn check(found: &Found, change: Change, expected: (Write<'_>, Settled)) {
-        let settle =
-            Settle { label: Default::default(), row: RowId(1), token: Token(5), change, attempt: None };
-        assert_eq!(found.meet(&settle, verbatim), expected);
+        assert_eq!(found.meet(&settle(change), verbatim), expected);
     }
 
     #[test]
@@ -388,6 +393,26 @@ mod tests {
             check(&of_another, rejected(), if known || state.is_live() { STALE } else { NOTHING_KNOWN });
             check(&of_another, Change::Release, STALE);
             check(&found(state, 6), rejected(), STALE);
+        }
+    }
+
+    /// Seen: a worker that came back after a failover took its row in before it said again what it did, and
+    /// its ticket was never told of.
+    #[test]
+    fn a_ticket_is_said_again_to_whoever_knows_of_none_and_all_else_until_its_claim_is_settled() {
+        for state in State::ALL {
+            let is_settled = state != State::InFlight;
+            let has_ticket = matches!(state, State::Opened | State::Conflict);
+            for (token, is_own, lacks_proof, lacks_refusal) in [
+                (4, true, true, true),
+                (5, false, true, true),
+                (5, true, !has_ticket, !is_settled),
+                (6, true, !has_ticket, false),
+            ] {
+                let last = LastClaim { state, token: Token(token), is_own };
+                let lacks = |change| last.lacks_settle(&settle(change));
+                assert_eq!((lacks(opened()), lacks(rejected())), (lacks_proof, lacks_refusal), "{last:?}");
+            }
         }
     }
 }

@@ -90,6 +90,11 @@ impl Lately {
         memory.held.clear();
     }
 
+    /// Whether it was made, and is not settled.
+    pub fn holds(&self, row: RowId, token: Token) -> bool {
+        self.memory().live.contains_key(&(row, token))
+    }
+
     /// What it holds, the last claim of each row, and what it has settled, to be said again: the server hears
     /// it as if it were done now, and what it hears now the next standby may lack. Of claims of a row under
     /// one token only the last counts: what became of an earlier one, of which a database knew nothing that

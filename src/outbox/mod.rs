@@ -40,7 +40,7 @@ pub use commands::{BindError, Cancelled, Resolution, ResolveError, Word};
 pub use course::{Course, Span};
 pub use importing::*;
 #[cfg(feature = "inside")]
-pub use lately::{Lately, Said};
+pub use lately::{Lately, REMEMBERED, Said};
 pub use names::{kind_name, state_name, state_of};
 pub use overview::{Overview, Searched, Worker};
 pub use postgres::{Health, PgOutbox, has_password};

@@ -9,16 +9,17 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{LeaseOver, Trouble, all_of, left_as_it_was, unavailable, unreadable};
-use super::lease::{RENEWALS_BEFORE_RESCUE, Worker};
+use super::lease::{RENEWALS_BEFORE_RESCUE, Worker, take_in};
 use super::piecewise::piecewise;
 use super::session::{Access, in_time};
 use super::settle::{held_back, settle};
+use super::values::Time;
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::settle::LastClaim;
 use crate::delivery::{CLAIM_AGE_MAX, OutboxError, RowId, Settle, Settled, State, Token};
 use crate::outbox::doubts::{is_of_lost_claim, of_lost_claim};
 use crate::outbox::lately::{ClaimedBy, SETTLES_MAX, Said};
-use crate::outbox::names::state_of;
+use crate::outbox::names::{IN_FLIGHT, state_of};
 
 /// The server is another than it was, or has forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,14 @@ use crate::outbox::names::state_of;
 )]
 struct BegunAnew {
     n_silent: i64,
+}
+
+/// Whether the server knows a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// And has heard of all that it did.
+    Told,
+    Forgotten,
 }
 
 /// Of `s`: a worker that has not said yet what it did last, for which the one of that parameter waits: as
@@ -61,20 +70,25 @@ impl Worker {
         })
     }
 
-    /// Says again what it did lately, of what the server does not know, if the server began anew.
-    pub(super) async fn say_again(&self) -> Result<(), OutboxError> {
-        let sql = "SELECT EXISTS (SELECT FROM mutirao.worker
-                                   WHERE id = $1 AND server_started IS DISTINCT FROM pg_postmaster_start_time())";
-        let is_new: bool = in_time(async {
+    /// Says again what it did lately, of what the server does not know, if the server began anew. To one that
+    /// forgot this worker it says nothing before it has registered.
+    pub(super) async fn say_again(&self) -> Result<Known, OutboxError> {
+        let sql = "SELECT server_started IS DISTINCT FROM pg_postmaster_start_time() FROM mutirao.worker
+                    WHERE id = $1";
+        let is_new: Option<bool> = in_time(async {
             sqlx::query_scalar(sql)
                 .bind(self.id())
-                .fetch_one(&mut *self.outbox().conn().await?)
+                .fetch_optional(&mut *self.outbox().conn().await?)
                 .await
                 .trouble()
         })
         .await?;
-        // In a box: it is seldom, and large, and would make every claim as large.
-        if is_new { Box::pin(self.say_all_again()).await } else { Ok(()) }
+        let Some(is_new) = is_new else { return Ok(Known::Forgotten) };
+        if is_new {
+            // In a box: it is seldom, and large, and would make every claim as large.
+            Box::pin(self.say_all_again()).await?;
+        }
+        Ok(Known::Told)
     }
 
     /// The others wait for it as long as its lease lasts, however many calls it takes and each may.
@@ -110,12 +124,49 @@ impl Worker {
             tracing::error!("the database began anew without its last commits: {n_lost} rows were set right");
         }
         in_time(async {
-            let mut tx = self.outbox().tx(Access::Shared).await?;
+            // Behind the lock: nothing is claimed meanwhile.
+            let mut tx = self.outbox().tx(Access::Claiming).await?;
+            self.take_in_unknown(&mut tx).await?;
             let sql = "UPDATE mutirao.worker SET server_started = pg_postmaster_start_time() WHERE id = $1";
             sqlx::query(sql).bind(self.id()).execute(&mut *tx).await.trouble()?;
             tx.commit().await
         })
         .await
+    }
+
+    /// Takes in what the server has in flight of this worker, and the worker knows nothing of: a claim whose
+    /// answer was lost, and which the server knows again since it forgot that it was taken in. Nothing, if the
+    /// server was told all meanwhile: a claim may be on its way here by now.
+    async fn take_in_unknown(&self, tx: &mut PgConnection) -> Result<(), OutboxError> {
+        let sql = format!(
+            "SELECT id, token, clock_timestamp() + make_interval(secs => $2) FROM mutirao.outbox
+              WHERE state = {IN_FLIGHT} AND worker = $1
+                AND EXISTS (SELECT FROM mutirao.worker
+                             WHERE id = $1 AND server_started IS DISTINCT FROM pg_postmaster_start_time())
+              ORDER BY id FOR UPDATE"
+        );
+        let in_flight: Vec<(i64, i64, Time)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(self.id())
+            .bind(self.lost_for().as_secs_f64())
+            .fetch_all(&mut *tx)
+            .await
+            .trouble()?;
+        let is_unknown =
+            |(row, token, _): &&(i64, i64, Time)| !self.lately().holds(RowId(*row), Token(*token));
+        let unknown: Vec<_> = in_flight.iter().filter(is_unknown).collect();
+        let Some((_, _, Time(since))) = unknown.first() else { return Ok(()) };
+        let rows: Vec<_> = unknown.iter().map(|(row, ..)| *row).collect();
+        tracing::warn!("the database began anew: {} rows that it had in flight were taken in", rows.len());
+        let refused =
+            piecewise(tx, &rows, async |conn, rows| take_in(conn, rows, Some(*since)).await).await?;
+        self.passed_over().add(refused);
+        Ok(())
+    }
+
+    /// As long from now on something may be sent, and waited for, under a claim of which the server knew
+    /// nothing.
+    fn lost_for(&self) -> Duration {
+        CLAIM_AGE_MAX + self.timeout()
     }
 
     /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment.
@@ -126,7 +177,7 @@ impl Worker {
             last.of(*row, *by).is_some_and(|last| last.lacks_claim(by.token))
         };
         let lost: Vec<_> = live.into_iter().filter(is_lost).collect();
-        let doubt = async |conn: &mut PgConnection, rows: &[_]| doubt(conn, rows, self.timeout()).await;
+        let doubt = async |conn: &mut PgConnection, rows: &[_]| doubt(conn, rows, self.lost_for()).await;
         let refused = piecewise(&mut tx, &lost, doubt).await?;
         tx.commit().await?;
         if refused.is_empty() {
@@ -143,7 +194,7 @@ impl Worker {
         let mut conn = self.outbox().conn().await?;
         let last = last_claims(&mut conn, settled.iter().map(|said| said.settle.row), "").await?;
         let is_unknown = |said: &Said| {
-            last.of(said.settle.row, said.by).is_some_and(|last| last.lacks_settle(said.by.token))
+            last.of(said.settle.row, said.by).is_some_and(|last| last.lacks_settle(&said.settle))
         };
         Ok(settled.into_iter().filter(is_unknown).map(|said| said.settle).collect())
     }
@@ -158,7 +209,7 @@ fn not_all_said() -> OutboxError {
 async fn doubt(
     conn: &mut PgConnection,
     lost: &[(RowId, ClaimedBy)],
-    timeout: Duration,
+    lost_for: Duration,
 ) -> Result<(), OutboxError> {
     let sql = format!(
         "UPDATE mutirao.outbox o
@@ -172,7 +223,7 @@ async fn doubt(
         .bind(lost.iter().map(|(row, _)| row.0).collect::<Vec<_>>())
         .bind(lost.iter().map(|(_, by)| by.token.0).collect::<Vec<_>>())
         .bind(lost.iter().map(|(_, by)| by.worker).collect::<Vec<_>>())
-        .bind((CLAIM_AGE_MAX + timeout).as_secs_f64())
+        .bind(lost_for.as_secs_f64())
         .fetch_all(&mut *conn)
         .await
         .trouble()?;

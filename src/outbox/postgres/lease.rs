@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::PgOutbox;
 use super::error::{Trouble, all_of};
 use super::keys::Keys;
+use super::lately::Known;
 use super::piecewise::{PassedOver, piecewise};
 use super::session::{Access, in_time};
 use super::values::{Time, text};
@@ -145,7 +146,9 @@ impl Worker {
 
     pub(super) async fn settle_doubts_of_server(&self) -> Result<(), OutboxError> {
         if self.doubts_server.load(Ordering::Relaxed) {
-            self.say_again().await?;
+            if self.say_again().await? == Known::Forgotten {
+                return Ok(());
+            }
             self.doubts_server.store(false, Ordering::Relaxed);
         }
         self.lately.forget_old();
@@ -344,7 +347,11 @@ impl Worker {
 
 /// Rows in flight that nobody holds are due, and in doubt since `now`; or else since their worker surely
 /// waits for no answer any more. A claimed look-up keeps its older doubt.
-async fn take_in(conn: &mut PgConnection, rows: &[i64], now: Option<Timestamp>) -> Result<(), OutboxError> {
+pub(super) async fn take_in(
+    conn: &mut PgConnection,
+    rows: &[i64],
+    now: Option<Timestamp>,
+) -> Result<(), OutboxError> {
     let since =
         "coalesce($2, greatest(clock_timestamp(), (SELECT w.lease_until + make_interval(secs => w.timeout_s)
                                                              FROM mutirao.worker w WHERE w.id = o.worker)))";

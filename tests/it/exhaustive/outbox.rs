@@ -116,7 +116,7 @@ impl Connection {
             return 0;
         }
         let (is_alone, id) = (self.is_alone, self.id);
-        let n_rows = recover(shelf, now, |worker| is_alone || worker == id);
+        let n_rows = recover(shelf, now, |row| is_alone || row.worker == id);
         forget_doubts(shelf, sabotage);
         n_rows
     }
@@ -152,7 +152,7 @@ impl Connection {
         if !seats.get(&self.id).is_some_and(may) {
             return 0;
         }
-        let n_rows = take_in(&mut shelf.rows, shelf.breach, now, |worker| match seats.get(&worker) {
+        let n_rows = take_in(&mut shelf.rows, shelf.breach, now, |_, row| match seats.get(&row.worker) {
             // It may only be cut off from here, and wait for an answer yet.
             Some(seat) if seat.lease_until < now => Some(now.max(seat.lease_until + TIMEOUT)),
             Some(_) => None,
@@ -197,10 +197,15 @@ impl Connection {
         }
         let is_unknown = |settle: &Settle| {
             let row = shelf.rows.get(&settle.row.0);
-            row.is_some_and(|row| row.last_claim(self.id).lacks_settle(settle.token))
+            row.is_some_and(|row| row.last_claim(self.id).lacks_settle(settle))
         };
         let unknown: Vec<_> = settled.into_iter().filter(is_unknown).collect();
         self.settle(shelf, &unknown, now, sabotage);
+        let since = now + CLAIM_AGE_MAX + TIMEOUT;
+        take_in(&mut shelf.rows, shelf.breach, since, |id, row| {
+            let is_unknown = row.worker == self.id && self.live.get(&id) != Some(&row.token);
+            is_unknown.then_some(since)
+        });
         if let Some(seat) = shelf.board.seats.get_mut(&self.id) {
             seat.server = shelf.server;
         }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Claim, ClaimRequest, Doubt, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
-use mutirao::outbox::{Scope, Terms};
+use mutirao::outbox::{REMEMBERED, Scope, Terms};
 use sqlx::Connection;
 use tokio::time::{Duration, sleep};
 
@@ -223,6 +223,40 @@ async fn a_worker_that_was_forgotten_says_again_what_it_did() {
     it.worker.renew().await.expect("it registers");
     assert_eq!((it.state(rows[0]).await, it.state(rows[1]).await), (State::Opened, State::InDoubt));
     assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
+}
+
+/// Seen: after an outage longer than what was done is remembered, a worker asked the server whether that was
+/// still the same. It was one that had never heard of the worker, and passed for one that has heard all.
+#[tokio::test]
+async fn what_was_done_is_not_forgotten_before_a_server_that_forgot_the_worker_has_heard_it() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1)]).await;
+    let claims = it.claim(want(1)).await.expect("it claims").claims;
+    it.settle(&[opened(&claims[0])]).await.expect("it settles");
+    it.execute("ALTER TABLE mutirao.outbox RENAME TO gone").await;
+    assert!(it.claim(want(1)).await.is_err(), "the server is away");
+    it.execute("ALTER TABLE mutirao.gone RENAME TO outbox").await;
+    tokio::time::pause();
+    tokio::time::advance(2 * REMEMBERED).await;
+    tokio::time::resume();
+    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}; DELETE FROM mutirao.worker")).await;
+    assert!(it.claim(want(1)).await.is_err(), "it has not heard what the worker did");
+    it.worker.renew().await.expect("it registers");
+    assert_eq!(it.state(rows[0]).await, State::Opened);
+}
+
+/// Seen: a claim was committed, and its answer lost; the next server still had the claim, but not that the
+/// worker took it in. The row was in flight for ever, of a worker that lived and knew nothing of it.
+#[tokio::test]
+async fn a_claim_that_its_worker_knows_nothing_of_is_taken_in() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    it.claim(want(1)).await.expect("it claims");
+    it.recover(at(0)).await.expect("it takes in what it claimed");
+    assert_eq!(ids(&it.claim(ClaimRequest { look_ups: 0, ..want(1) }).await.expect("it claims")), [rows[1]]);
+    lose(&it, "UPDATE mutirao.outbox SET state = 'in_flight' WHERE id = 1".to_owned()).await;
+    it.worker.renew().await.expect("it renews");
+    assert_eq!([it.state(rows[0]).await, it.state(rows[1]).await], [State::InDoubt, State::InFlight]);
 }
 
 /// Seen: ids were counted, and a standby counted on from where it had heard of: two workers of one id were

@@ -63,6 +63,7 @@ impl Sabotage {
             | Breach::KeepEarlierClaims
             | Breach::KeepWhatWasDone
             | Breach::ForgetTheForgotten
+            | Breach::ForgetWhatWasNotHeard
             | Breach::SayOldClaims => Some(true),
             Breach::RescueTheLiving | Breach::KeepLeases => Some(false),
             _ => None,

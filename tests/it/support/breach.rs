@@ -39,7 +39,7 @@ pub enum Breach {
     SayNothing,
     /// After a failover nobody waits for what the others have to say.
     WaitForNobody,
-    /// What a worker holds that cannot be reached is taken over long before its lease ends.
+    /// What a worker holds is taken over by another although its lease lasts.
     RescueTheLiving,
     /// A clock that is set back makes leases longer.
     KeepLeases,
@@ -49,6 +49,8 @@ pub enum Breach {
     KeepWhatWasDone,
     /// A worker that a failover forgot is taken for one that has nothing to say.
     ForgetTheForgotten,
+    /// A server that forgot a worker is taken for one that has heard all that it did.
+    ForgetWhatWasNotHeard,
     /// What became of an earlier claim under the same token is said again.
     SayOldClaims,
 }

@@ -110,8 +110,8 @@ impl Row {
 
     /// Beside the ticket that it has, or is said to have.
     pub fn keep_doubt(&mut self, now: Timestamp) {
-        let of_claim = self.doubt.take().or(self.claim_doubt.take());
-        self.kept_doubt = of_claim.or_else(|| Some(Doubt::since(now)));
+        let of_claim = self.doubt.take().or(self.claim_doubt.take()).unwrap_or_else(|| Doubt::since(now));
+        self.kept_doubt = Some(Doubt { precaution: false, ..of_claim });
     }
 
     /// Somebody writes `pending` into its state, and nothing else, but that what was finished is due. Returns

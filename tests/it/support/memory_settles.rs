@@ -92,8 +92,8 @@ fn change(row: &mut Row, change: &Change, now: Timestamp, breach: Breach) {
 }
 
 /// As the port has it, for the rows of `whose`.
-pub fn recover(shelf: &mut Shelf, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
-    take_in(&mut shelf.rows, shelf.breach, now, |worker| whose(worker).then_some(now))
+pub fn recover(shelf: &mut Shelf, now: Timestamp, whose: impl Fn(&Row) -> bool) -> u64 {
+    take_in(&mut shelf.rows, shelf.breach, now, |_, row| whose(row).then_some(now))
 }
 
 /// As the port has it.
@@ -120,11 +120,11 @@ pub fn take_in(
     rows: &mut BTreeMap<i64, Row>,
     breach: Breach,
     now: Timestamp,
-    dead_since: impl Fn(u64) -> Option<Timestamp>,
+    dead_since: impl Fn(i64, &Row) -> Option<Timestamp>,
 ) -> u64 {
     let mut n_rows = 0;
-    for row in rows.values_mut().filter(|row| row.state == State::InFlight) {
-        let Some(since) = dead_since(row.worker) else { continue };
+    for (id, row) in rows.iter_mut().filter(|(_, row)| row.state == State::InFlight) {
+        let Some(since) = dead_since(*id, row) else { continue };
         n_rows += 1;
         row.doubt.get_or_insert(Doubt::since(since));
         row.claim_doubt = None;

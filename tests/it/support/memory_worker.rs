@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use mutirao::delivery::coordination::{ShareRequest, SharedState};
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Backlog, CLAIM_AGE_MAX, ClaimRequest, Claimed, Clock, Halt, Outbox, OutboxError, Rate, Settle, Settled,
-    State,
+    Backlog, CLAIM_AGE_MAX, ClaimRequest, Claimed, Clock, Halt, Outbox, OutboxError, Rate, RowId, Settle,
+    Settled, State,
 };
 use mutirao::outbox::postgres::{RENEWALS, RENEWALS_BEFORE_RESCUE};
 use mutirao::outbox::{LEASE, Lately, Said};
@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use super::board::Seat;
 use super::breach::Breach;
 use super::memory_claims::{claim, posts_are_left};
-use super::memory_outbox::{ANSWER_MAX, MemoryOutbox, Shelf, saw, sights, specimen};
+use super::memory_outbox::{ANSWER_MAX, MemoryOutbox, Row, Shelf, saw, sights, specimen};
 use super::memory_settles::{look_again, pull_in, recover, settle, take_in};
 use super::replay::tell;
 use super::world::VirtualClock;
@@ -128,16 +128,14 @@ impl MemoryWorker {
                 return;
             }
             // It may only be cut off from here, and wait for an answer yet.
-            let dead_since = |worker| match seats.get(&worker) {
+            let dead_since = |_: i64, row: &Row| match seats.get(&row.worker) {
                 Some(seat) if seat.lease_until < now => Some(now.max(seat.lease_until + self.timeout)),
-                Some(seat) if breach == Breach::RescueTheLiving && seat.lease_until < now + LEASE / 2 => {
-                    Some(now)
-                }
+                Some(_) if breach == Breach::RescueTheLiving && row.worker != self.id => Some(now),
                 Some(_) => None,
                 None => Some(now),
             };
             for (id, row) in shelf.rows.iter().filter(|(_, row)| row.state == State::InFlight) {
-                if let Some(since) = dead_since(row.worker) {
+                if let Some(since) = dead_since(*id, row) {
                     let token = row.token.0;
                     self.tell(|| format!("takes in {id}/{token} of {}, in doubt since {since}", row.worker));
                 }
@@ -158,6 +156,10 @@ impl MemoryWorker {
 
     async fn settle_doubts_of_server(&self) -> Result<(), OutboxError> {
         if self.doubts_server.get() {
+            let is_forgotten = self.commit(|shelf| !shelf.board.seats.contains_key(&self.id)).await?;
+            if is_forgotten && self.outbox.at_once(|it| it.breach) != Breach::ForgetWhatWasNotHeard {
+                return Ok(());
+            }
             self.say_again().await?;
             self.doubts_server.set(false);
         }
@@ -214,7 +216,7 @@ impl MemoryWorker {
         .await?;
         let unknown = self.commit(|shelf| {
             let last = |it: &Said| shelf.rows.get(&it.settle.row.0).map(|row| row.last_claim(self.id));
-            let is_unknown = |it: &Said| last(it).is_some_and(|last| last.lacks_settle(it.by.token));
+            let is_unknown = |it: &Said| last(it).is_some_and(|last| last.lacks_settle(&it.settle));
             Vec::from_iter(settled.into_iter().filter(is_unknown).map(|it| it.settle))
         });
         let unknown = unknown.await?;
@@ -222,6 +224,18 @@ impl MemoryWorker {
         self.commit(|shelf| {
             // The server may have forgotten that this was done.
             pull_in(&mut shelf.rows, self.clock.now());
+        })
+        .await?;
+        self.commit(|shelf| {
+            let now = self.clock.now();
+            // Who has told all may have claimed meanwhile.
+            let may = self.is_new(shelf);
+            let is_unknown =
+                |id: i64, row: &Row| may && row.worker == self.id && !self.lately.holds(RowId(id), row.token);
+            let n_rows = take_in(&mut shelf.rows, breach, now + since, |id, row| {
+                is_unknown(id, row).then_some(now + since)
+            });
+            self.tell(|| format!("takes in {n_rows} rows of which it knows nothing"));
             if let Some(seat) = shelf.board.seats.get_mut(&self.id) {
                 seat.server = shelf.server;
             }
@@ -352,7 +366,7 @@ impl Outbox for MemoryWorker {
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        let recovered = self.commit(|shelf| recover(shelf, now, |worker| worker == self.id)).await?;
+        let recovered = self.commit(|shelf| recover(shelf, now, |row| row.worker == self.id)).await?;
         self.lately.recovered();
         Ok(recovered)
     }

@@ -104,7 +104,8 @@ impl Server {
 
     fn create(&self, home: usize, asked: &Asked, visible_in: Duration) -> usize {
         let visible_from = self.clock.elapsed() + visible_in;
-        tell(self.clock, || format!("{} is opened, to be seen from {visible_from:?}", asked.code));
+        let (code, service) = (&asked.code, asked.service);
+        tell(self.clock, || format!("{code} is opened for {service}, to be seen from {visible_from:?}"));
         self.add(New {
             of: Some((home, asked.code.clone())),
             service: asked.service,
