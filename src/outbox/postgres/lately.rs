@@ -12,7 +12,7 @@ use super::error::{LeaseOver, Trouble, all_of, left_as_it_was, unavailable, unre
 use super::lease::{RENEWALS_BEFORE_RESCUE, Worker, take_in};
 use super::piecewise::piecewise;
 use super::session::{Access, in_time};
-use super::settle::{held_back, settle};
+use super::settle::{held_back, settle_each};
 use super::values::Time;
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::settle::LastClaim;
@@ -73,20 +73,12 @@ impl Worker {
     /// Says again what it did lately, of what the server does not know, if the server began anew. To one that
     /// forgot this worker it says nothing before it has registered.
     pub(super) async fn say_again(&self) -> Result<Known, OutboxError> {
-        let sql = "SELECT server_started IS DISTINCT FROM pg_postmaster_start_time() FROM mutirao.worker
-                    WHERE id = $1";
-        let is_new: Option<bool> = in_time(async {
-            sqlx::query_scalar(sql)
-                .bind(self.id())
-                .fetch_optional(&mut *self.outbox().conn().await?)
-                .await
-                .trouble()
-        })
-        .await?;
-        let Some(is_new) = is_new else { return Ok(Known::Forgotten) };
-        if is_new {
+        let has_told = in_time(async { self.has_told(&mut *self.outbox().conn().await?).await }).await?;
+        match has_told {
+            None => return Ok(Known::Forgotten),
+            Some(true) => {}
             // In a box: it is seldom, and large, and would make every claim as large.
-            Box::pin(self.say_all_again()).await?;
+            Some(false) => Box::pin(self.say_all_again()).await?,
         }
         Ok(Known::Told)
     }
@@ -111,10 +103,7 @@ impl Worker {
         let forgotten = in_time(self.put_in_doubt(live)).await?;
         let unknown = in_time(self.unknown(settled)).await?;
         for settles in unknown.chunks(SETTLES_MAX / 16) {
-            let became = in_time(settle(self, settles)).await?;
-            if became.contains(&Settled::Locked) {
-                return Err(not_all_said());
-            }
+            in_time(self.settle_again(settles)).await?;
         }
         // That rows were pulled in may be lost as well, and what is said again has the times of then. Nobody
         // has to remember it: what waits for too long by this clock was stamped before that was set back.
@@ -126,7 +115,9 @@ impl Worker {
         in_time(async {
             // Behind the lock: nothing is claimed meanwhile.
             let mut tx = self.outbox().tx(Access::Claiming).await?;
-            self.take_in_unknown(&mut tx).await?;
+            if self.is_untold(&mut tx).await? {
+                self.take_in_unknown(&mut tx).await?;
+            }
             let sql = "UPDATE mutirao.worker SET server_started = pg_postmaster_start_time() WHERE id = $1";
             sqlx::query(sql).bind(self.id()).execute(&mut *tx).await.trouble()?;
             tx.commit().await
@@ -134,16 +125,36 @@ impl Worker {
         .await
     }
 
+    /// Says so to a server that has not been told all meanwhile, by another call: what was claimed since may
+    /// have the token of a claim that was lost, and would be ended by what became of that.
+    async fn settle_again(&self, settles: &[Settle]) -> Result<(), OutboxError> {
+        // Behind the lock: nothing is claimed meanwhile.
+        let mut tx = self.outbox().tx(Access::Claiming).await?;
+        if self.is_untold(&mut tx).await? && settle_each(self, tx, settles).await?.contains(&Settled::Locked)
+        {
+            return Err(not_all_said());
+        }
+        Ok(())
+    }
+
+    /// Whether the server knows this worker, and has not heard yet what it did.
+    async fn is_untold(&self, conn: &mut PgConnection) -> Result<bool, OutboxError> {
+        Ok(self.has_told(conn).await? == Some(false))
+    }
+
+    /// Whether the server has heard what this worker did; `None`: it does not even know the worker.
+    async fn has_told(&self, conn: &mut PgConnection) -> Result<Option<bool>, OutboxError> {
+        let sql = "SELECT server_started IS NOT DISTINCT FROM pg_postmaster_start_time() FROM mutirao.worker
+                    WHERE id = $1";
+        sqlx::query_scalar(sql).bind(self.id()).fetch_optional(conn).await.trouble()
+    }
+
     /// Takes in what the server has in flight of this worker, and the worker knows nothing of: a claim whose
-    /// answer was lost, and which the server knows again since it forgot that it was taken in. Nothing, if the
-    /// server was told all meanwhile: a claim may be on its way here by now.
+    /// answer was lost, and which the server knows again since it forgot that it was taken in.
     async fn take_in_unknown(&self, tx: &mut PgConnection) -> Result<(), OutboxError> {
         let sql = format!(
             "SELECT id, token, clock_timestamp() + make_interval(secs => $2) FROM mutirao.outbox
-              WHERE state = {IN_FLIGHT} AND worker = $1
-                AND EXISTS (SELECT FROM mutirao.worker
-                             WHERE id = $1 AND server_started IS DISTINCT FROM pg_postmaster_start_time())
-              ORDER BY id FOR UPDATE"
+              WHERE state = {IN_FLIGHT} AND worker = $1 ORDER BY id FOR UPDATE"
         );
         let in_flight: Vec<(i64, i64, Time)> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(self.id())

@@ -14,7 +14,7 @@ use super::error::{Objection, Trouble};
 use super::lease::Worker;
 use super::piecewise::{piecewise, within};
 use super::proof;
-use super::session::Access;
+use super::session::{Access, Tx};
 use super::write::{write, write_attempts};
 use crate::delivery::{OutboxError, RowId, Settle, Settled};
 use crate::outbox::names::{IN_FLIGHT, OPENED};
@@ -24,16 +24,25 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     if settles.is_empty() {
         return Ok(Vec::new());
     }
-    let id = worker.id();
     let mut tx = worker.outbox().tx(Access::Settling).await?;
-    let mut settled = vec![Settled::Written; settles.len()];
     // It fails if a ticket belongs to another row.
-    if are_distinct(settles) && write(&mut tx, id, settles.iter()).await.is_ok() {
+    if are_distinct(settles) && write(&mut tx, worker.id(), settles.iter()).await.is_ok() {
         write_attempts(&mut tx, settles.iter()).await?;
         tx.commit().await?;
-        return Ok(settled);
+        return Ok(vec![Settled::Written; settles.len()]);
     }
     tx.restart().await?;
+    settle_each(worker, tx, settles).await
+}
+
+/// Of which some are odd.
+pub(super) async fn settle_each(
+    worker: &Worker,
+    mut tx: Tx,
+    settles: &[Settle],
+) -> Result<Vec<Settled>, OutboxError> {
+    let id = worker.id();
+    let mut settled = vec![Settled::Written; settles.len()];
     let Sorted { plain, odd, locked } = sort(&mut tx, id, settles).await?;
     for at in locked {
         settled[at] = held_back(worker, settles[at].row, &Objection::Held);

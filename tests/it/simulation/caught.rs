@@ -1,5 +1,5 @@
 //! The checker itself is checked: each sabotage breaks the promise in one way, as the program once did, or as
-//! it could, and has to be noticed within a thousand seeds (two, which are rare, within 6,149).
+//! it could, and has to be noticed within a thousand seeds (two, which are rare, within 13,286).
 
 use super::sabotage::Sabotage;
 use super::{live, live_as_fleet};
@@ -243,7 +243,7 @@ fn a_forgotten_worker_that_says_nothing_is_caught() {
 
 #[test]
 fn an_earlier_claim_under_the_same_token_that_is_said_again_is_caught() {
-    caught_in_a_fleet_from(2797, Sabotage::Breach(Breach::SayOldClaims), "and there is a ticket of it");
+    caught_in_a_fleet_from(13285, Sabotage::Breach(Breach::SayOldClaims), "is posted again over");
 }
 
 #[test]

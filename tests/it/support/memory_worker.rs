@@ -220,7 +220,13 @@ impl MemoryWorker {
             Vec::from_iter(settled.into_iter().filter(is_unknown).map(|it| it.settle))
         });
         let unknown = unknown.await?;
-        self.commit(|shelf| self.settle_on(shelf, &unknown)).await?;
+        // Who has told all, in another call, may have claimed meanwhile, by tokens that were lost.
+        self.commit(|shelf| {
+            if self.is_new(shelf) {
+                self.settle_on(shelf, &unknown);
+            }
+        })
+        .await?;
         self.commit(|shelf| {
             // The server may have forgotten that this was done.
             pull_in(&mut shelf.rows, self.clock.now());
@@ -228,7 +234,6 @@ impl MemoryWorker {
         .await?;
         self.commit(|shelf| {
             let now = self.clock.now();
-            // Who has told all may have claimed meanwhile.
             let may = self.is_new(shelf);
             let is_unknown =
                 |id: i64, row: &Row| may && row.worker == self.id && !self.lately.holds(RowId(id), row.token);
