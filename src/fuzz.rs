@@ -11,13 +11,14 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "sheet", run: intake::fuzz::sheet },
     Target { name: "workbook", run: intake::fuzz::workbook },
     Target { name: "header", run: intake::fuzz::header },
     Target { name: "field", run: field },
     Target { name: "answer", run: hubsoft::fuzz::answer },
     Target { name: "answer_header", run: hubsoft::fuzz::answer_header },
+    Target { name: "open_list", run: hubsoft::fuzz::open_list },
     Target { name: "settings", run: settings::fuzz::settings },
     Target { name: "stored", run: outbox::fuzz::stored },
     Target { name: "results", run: report::fuzz::results },

@@ -1,5 +1,6 @@
 //! What must hold of HubSoft's answers, whatever stands in them; and of what is sent to it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::customers::of_customers;
 use super::look_up::{of_find_open, of_look_up, of_protocolo, of_verification, page_len};
+use super::open_list::{Reading, Step};
 use super::page::{Limit, PAGE_LEN};
 use super::token::bearer;
 use super::verdict::{
@@ -102,13 +104,7 @@ fn looked_up(exchange: &Exchange, status: u16, read: Option<&Value>) {
     let carries =
         |ticket: &Value| ticket["descricao_abertura"].as_str().is_some_and(|text| marker().is_in(text));
     let is_there = ours.clone().any(carries);
-    let raw = RawTicket::from([
-        (Field::IdClienteServico, "11000"),
-        (Field::Descricao, "Sem sinal"),
-        (Field::Nome, "Ana"),
-        (Field::Telefone, "37999112233"),
-    ]);
-    let ticket = Ticket::parse(&raw).expect("it is a ticket").ticket;
+    let ticket = ticket();
     for limit in [Limit::Unproven, Limit::Heeded, Limit::Ignored] {
         for sent_at in [None, Some(Timestamp::UNIX_EPOCH), Some(Timestamp::MAX)] {
             let look_up = LookUp { service, marker: marker(), sent_at };
@@ -126,6 +122,38 @@ fn looked_up(exchange: &Exchange, status: u16, read: Option<&Value>) {
     }
     if let Verdict::Answered(Some(shown)) = of_protocolo(exchange, "20240817000123") {
         assert!(0 < shown.id_atendimento && status == 200);
+    }
+}
+
+/// Of that service.
+fn ticket() -> Ticket {
+    let raw = RawTicket::from([
+        (Field::IdClienteServico, "11000"),
+        (Field::Descricao, "Sem sinal"),
+        (Field::Nome, "Ana"),
+        (Field::Telefone, "37999112233"),
+    ]);
+    Ticket::parse(&raw).expect("it is a ticket").ticket
+}
+
+/// The list of all open tickets: each line is what comes back for the page that is asked for next, of thirty
+/// tickets at first.
+pub(crate) fn open_list(bytes: &[u8]) {
+    let mut reading = Reading::new(30);
+    let labels = HashMap::from([(5, "SAC".to_owned()), (7, "Sem conexão".to_owned())]);
+    for page in bytes.split(|byte| *byte == b'\n') {
+        let (number, page_len) = reading.next_page();
+        assert!((1..=30).contains(&page_len), "page {number} of {page_len}");
+        let body = Ok(Bytes::copy_from_slice(page));
+        let exchange = Exchange::Answered { status: 200, retry_after: None, date: None, body };
+        match reading.take(&exchange) {
+            Ok(Step::More) => {}
+            Ok(Step::Done) => {
+                let seen = reading.list(&labels, "SAC").sight(&ticket());
+                return seen.into_iter().for_each(|seen| is_seen(&Verdict::Answered(seen), 200));
+            }
+            Err(verdict) => return verdict.fault().into_iter().for_each(is_told),
+        }
     }
 }
 

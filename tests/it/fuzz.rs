@@ -58,6 +58,7 @@ hold! {
     whatever_stands_in_field
     whatever_stands_in_answer
     whatever_stands_in_answer_header
+    whatever_stands_in_open_list
     whatever_stands_in_settings
     whatever_stands_in_stored
     whatever_stands_in_results
