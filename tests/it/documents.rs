@@ -1,9 +1,9 @@
 //! The documents say what the program does: their lists are held to its own, and to what it prints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use mutirao::intake::{RESULT_COLUMNS, Target};
 use mutirao::ticket::Field;
@@ -45,6 +45,24 @@ fn pages() -> Vec<String> {
     let own =
         ["README.md", "README.pt-BR.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
     own.into_iter().chain(["samples/README.md"]).map(str::to_owned).chain(files("docs", &[".md"])).collect()
+}
+
+/// A command that runs no test shows nothing.
+#[test]
+fn every_test_that_the_documents_name_is_there() {
+    let listed = Command::new(env::current_exe().unwrap()).arg("--list").output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let mut n_named = 0;
+    for page in pages() {
+        let text = read(&page);
+        for named in text.split("--test it ").skip(1) {
+            let end = named.find(|it: char| !it.is_ascii_alphanumeric() && it != '_' && it != ':');
+            let name = &named[..end.unwrap_or(named.len())];
+            assert!(listed.lines().any(|it| it.starts_with(name)), "{page}: `--test it {name}` runs nothing");
+            n_named += 1;
+        }
+    }
+    assert!(20 < n_named, "{n_named}");
 }
 
 /// What stands below a heading, to the next one of any rank.
