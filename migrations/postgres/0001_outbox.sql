@@ -241,7 +241,7 @@ COMMENT ON COLUMN mutirao.act.batch IS 'The lote; null: all of the outbox';
 COMMENT ON COLUMN mutirao.act.at IS 'When';
 COMMENT ON COLUMN mutirao.act.who IS 'The user of the page, or of the system at the terminal';
 COMMENT ON COLUMN mutirao.act.way IS 'terminal or page';
-COMMENT ON COLUMN mutirao.act.deed IS 'import, stop, retry, resolve, cancel, pause or resume';
+COMMENT ON COLUMN mutirao.act.deed IS 'import, stop, pause_import, dismiss, retry, resolve, cancel, pause or resume';
 COMMENT ON COLUMN mutirao.act.n_rows IS 'Rows that it was about';
 
 CREATE INDEX act_batch ON mutirao.act (batch, id);

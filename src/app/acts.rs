@@ -37,6 +37,8 @@ pub fn told(act: &Act) -> Told {
     let what = match deed {
         Deed::Import => tr!("`%{who}` had %{n} %{n|row|rows} opened", who = who, n = *n),
         Deed::Stop => tr!("`%{who}` stopped the import", who = who),
+        Deed::PauseImport => tr!("`%{who}` paused the import", who = who),
+        Deed::Dismiss => tr!("`%{who}` said not to go on with the import", who = who),
         Deed::Retry => tr!("`%{who}` had %{n} %{n|row|rows} tried again", who = who, n = *n),
         Deed::Resolve => tr!("`%{who}` said of %{n} %{n|row|rows} what became of them", who = who, n = *n),
         Deed::Cancel => tr!("`%{who}` cancelled %{n} %{n|row|rows}", who = who, n = *n),

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
-use super::place::Outboxes;
+use super::note;
+use super::place::{Outboxes, Place};
 use super::staging::{ReadIn, hexadecimal};
-use crate::outbox::{AnyOutbox, ImportId};
+use crate::outbox::{AnyOutbox, Deed, ImportId};
 use crate::registry::{Lines, REMEMBERED_FOR, RegistryError, UserName};
 use crate::{platform, temporary};
 
@@ -34,13 +35,20 @@ pub struct Unfinished {
     /// Who ordered it. `None`: who brought the key of the page.
     #[serde(default)]
     pub by: Option<UserName>,
+    /// The work folder of its batch, and what that is called. `None`: a setting names the outbox.
+    pub folder: Option<String>,
+    #[serde(default)]
+    pub lote: String,
     /// How it is read, and where it goes.
     pub form: Vec<(String, String)>,
     /// Of who ordered it: a tag.
     pub language: String,
     pub agreed: Agreed,
-    /// When it was known to go on: it was agreed to then, or later.
+    /// When it was known to go on, it was agreed to then, or later; or when it was paused.
     pub went_on_at: Timestamp,
+    /// Who paused it: it waits for a person. `None`: nobody has.
+    #[serde(default)]
+    pub paused_by: Option<String>,
 }
 
 /// Why an import that was cut off does not go on by itself.
@@ -132,6 +140,20 @@ impl Unfinished {
     }
 }
 
+/// Keeps with the batch that a person does not want an import to go on. Where that fails, it is logged, and no
+/// more: by then nobody goes on with it.
+pub async fn note_dismissal(place: &Place) {
+    let noted = async {
+        let outbox = place.outbox.open().await?;
+        note::act(&outbox, place.batch.as_deref(), place.by(), Deed::Dismiss, 0).await;
+        outbox.close().await?;
+        Ok::<_, Fault>(())
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(%error, "who did not want an import to go on is not kept");
+    }
+}
+
 /// Where they are kept: below the state folder, those of each place that a page is of. Held by one process at
 /// a time: two would go on with the same.
 pub struct Kept {
@@ -177,6 +199,21 @@ impl Kept {
         })
     }
 
+    /// Those of which `is_it` is true wait for a person from `now` on.
+    pub fn pause(
+        &self,
+        is_it: impl Fn(&Unfinished) -> bool,
+        who: &str,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.lines.change(|all| {
+            for unfinished in all.iter_mut().filter(|unfinished| is_it(unfinished)) {
+                unfinished.paused_by = Some(who.to_owned());
+                unfinished.went_on_at = now;
+            }
+        })
+    }
+
     /// Nobody goes on with those of which `is_over` is true, nor with what cannot be read.
     pub fn forget(&self, is_over: impl Fn(&Unfinished) -> bool) -> Result<(), RegistryError> {
         let (all, error) = self.all();
@@ -196,7 +233,18 @@ mod tests {
         let what = BatchContent { batch: batch.to_owned(), ..what() };
         let (sheet, name) = ("s".to_owned(), "queda.csv".to_owned());
         let (agreed, went_on_at) = (Agreed { what, n_tickets: 10 }, Timestamp::from_second(at).unwrap());
-        Unfinished { sheet, name, by: None, form: Vec::new(), language: String::new(), agreed, went_on_at }
+        Unfinished {
+            sheet,
+            name,
+            by: None,
+            folder: None,
+            lote: String::new(),
+            form: Vec::new(),
+            language: String::new(),
+            agreed,
+            went_on_at,
+            paused_by: None,
+        }
     }
 
     fn what() -> BatchContent {
@@ -273,6 +321,22 @@ mod tests {
         assert!(Kept::of(state.path(), &at(&there)).unwrap().all().0.is_empty(), "another folder");
         drop(kept);
         assert_eq!(Kept::of(state.path(), &at(&here)).unwrap().all().0, [unfinished("B", 0)]);
+    }
+
+    /// What is paused counts from then on, and is no other one's.
+    #[test]
+    fn what_a_person_paused_waits_for_one() {
+        let state = tempfile::tempdir().unwrap();
+        let kept = kept(state.path());
+        for batch in ["A", "B"] {
+            kept.write(&unfinished(batch, 1), || false).unwrap();
+        }
+        let now = Timestamp::from_second(50_000).unwrap();
+        kept.pause(|kept| kept.batch() == "A", "ana", now).unwrap();
+        let all = kept.all().0;
+        let waits: Vec<_> = all.iter().map(|kept| (kept.batch(), kept.paused_by.as_deref())).collect();
+        assert_eq!(waits, [("A", Some("ana")), ("B", None)]);
+        assert!(all[0].lapse(now).is_none() && all[1].lapse(now).is_some());
     }
 
     fn kept(state: &Path) -> Kept {

@@ -31,6 +31,10 @@ pub enum Deed {
     Import,
     /// The import was stopped.
     Stop,
+    /// It is to be gone on with, once a person says so.
+    PauseImport,
+    /// What was paused, or cut off, is not gone on with.
+    Dismiss,
     Retry,
     Resolve,
     Cancel,
@@ -87,14 +91,25 @@ impl Way {
 }
 
 impl Deed {
-    pub const ALL: [Self; 7] =
-        [Self::Import, Self::Stop, Self::Retry, Self::Resolve, Self::Cancel, Self::Pause, Self::Resume];
+    pub const ALL: [Self; 9] = [
+        Self::Import,
+        Self::Stop,
+        Self::PauseImport,
+        Self::Dismiss,
+        Self::Retry,
+        Self::Resolve,
+        Self::Cancel,
+        Self::Pause,
+        Self::Resume,
+    ];
 
     /// In databases.
     pub fn name(self) -> &'static str {
         match self {
             Self::Import => "import",
             Self::Stop => "stop",
+            Self::PauseImport => "pause_import",
+            Self::Dismiss => "dismiss",
             Self::Retry => "retry",
             Self::Resolve => "resolve",
             Self::Cancel => "cancel",

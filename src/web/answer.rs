@@ -24,7 +24,7 @@ use maud::Markup;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::desk::{Stage, Word};
+use super::desk::{How, Stage, Stopped, Word};
 use super::door::{For, Refusal, Visitor};
 use super::logins::NotIn;
 use super::speech::{not_found, spoken};
@@ -69,6 +69,8 @@ fn routes() -> impl Iterator<Item = Route> {
         ("/import/events", For::WhoLooks, get(events)),
         ("/import/answer", For::WhoOpens, post(answer)),
         ("/import/stop", For::WhoOpens, post(stop)),
+        ("/import/pause", For::WhoOpens, post(pause)),
+        ("/import/go-on", For::WhoOpens, post(cut_off::go_on_with)),
         ("/import/forget", For::WhoOpens, post(cut_off::dismiss)),
         ("/import/files/{name}", For::WhoOpens, get(file)),
     ]
@@ -255,7 +257,7 @@ async fn answer(
 }
 
 #[derive(Deserialize)]
-struct Stopped {
+struct Numbered {
     number: u64,
 }
 
@@ -263,11 +265,24 @@ struct Stopped {
 async fn stop(
     State(site): State<Arc<Site>>,
     Extension(by): Extension<Visitor>,
-    axum::Form(Stopped { number }): axum::Form<Stopped>,
+    axum::Form(Numbered { number }): axum::Form<Numbered>,
 ) -> Redirect {
-    // Whenever the program ends from now on, nobody goes on with it.
-    if let Some(order) = site.desk.stop(number) {
-        work::stopped(&site, &order, &by);
+    stopped(&site, number, &by, How::Stop)
+}
+
+/// The same, until somebody goes on with it.
+async fn pause(
+    State(site): State<Arc<Site>>,
+    Extension(by): Extension<Visitor>,
+    axum::Form(Numbered { number }): axum::Form<Numbered>,
+) -> Redirect {
+    stopped(&site, number, &by, How::Pause)
+}
+
+fn stopped(site: &Site, number: u64, by: &Visitor, how: How) -> Redirect {
+    // Whenever the program ends from now on, it does not go on by itself.
+    if let Some(order) = site.desk.stop(number, Stopped { who: site.called(by), how }) {
+        work::stopped(site, &order, by, how);
     }
     Redirect::to("/import")
 }

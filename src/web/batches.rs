@@ -60,10 +60,11 @@ pub fn page_of(looked: &Looked, stage: &Stage, cut_off: &CutOffs, visitor: &Visi
     let role = visitor.role;
     let body = html! {
         @if !stage.is_free() { p { a href="/import" { (tr!("To the import that goes on")) } } }
-        @if visitor.role == Role::Abrir && !cut_off.is_empty() {
-            p { a href="/import" { (tr!("To the import that was cut off")) } }
-        }
         @if role == Role::Abrir {
+            @if cut_off.is_any_cut_off() {
+                p { a href="/import" { (tr!("To the import that was cut off")) } }
+            }
+            (cut_off.paused(visitor))
             (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))
         }
         @match looked {

@@ -46,9 +46,28 @@ pub struct Order {
     pub agreed: Option<Agreed>,
     /// What its batch turned out to be.
     pub batch: OnceLock<BatchCode>,
-    /// A person stops it: who.
+    /// A person stops it: who, and how.
     pub stop: CancellationToken,
-    pub stopped_by: OnceLock<String>,
+    pub stopped: OnceLock<Stopped>,
+}
+
+pub struct Stopped {
+    pub who: String,
+    pub how: How,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Nobody goes on with it by a word that was given before.
+    Stop,
+    /// Until a person goes on with it.
+    Pause,
+}
+
+impl Order {
+    pub fn is_paused(&self) -> bool {
+        self.stopped.get().is_some_and(|stopped| stopped.how == How::Pause)
+    }
 }
 
 /// A number that no order or question had before: the clock's, in microseconds.
@@ -221,11 +240,17 @@ impl Desk {
         is_taken
     }
 
-    /// A person stops the order of this number, unless it has ended or another one stands. Returns it; its
-    /// page says so at once.
-    pub fn stop(&self, number: u64) -> Option<Arc<Order>> {
+    /// A person stops the order of this number, unless somebody has already, it has ended, or another one
+    /// stands; what opens nothing yet cannot be paused. Returns it; its page says so at once.
+    pub fn stop(&self, number: u64, stopped: Stopped) -> Option<Arc<Order>> {
         let Standing { order, stage, .. } = self.standing();
-        let order = order.filter(|order| order.number == number && !stage.is_free())?;
+        let may_be = match stopped.how {
+            How::Stop => !stage.is_free(),
+            How::Pause => matches!(stage, Stage::Opening { .. }),
+        };
+        let order = order.filter(|order| order.number == number && may_be)?;
+        // Before who works hears of it, who asks then how it is stopped.
+        order.stopped.set(stopped).ok()?;
         order.stop.cancel();
         self.standing.send_modify(|_| {});
         Some(order)

@@ -23,7 +23,7 @@ pub fn page_of(standing: &Standing, cut_off: &CutOffs, visitor: &Visitor) -> Mar
     let order = order.as_deref();
     let body = html! { div #live {
         @if is_whole {
-            (stage_of(order, stage, is_theirs))
+            (stage_of(order, stage, is_theirs && !cut_off.has_latest()))
         } @else {
             (looked_at(stage))
             // It would wait for who is gone.
@@ -33,7 +33,8 @@ pub fn page_of(standing: &Standing, cut_off: &CutOffs, visitor: &Visitor) -> Mar
             p { small { (tr!("Ordered by `%{name}`.", name = name)) } }
         }
         @if is_whole { (known(notes)) }
-        @if opens { (cut_off.page_of(visitor)) }
+        // Beside a question it would be taken for its answer.
+        @if opens && stage.is_free() { (cut_off.page_of(visitor)) }
     } };
     let title = match order {
         None => tr!("No import"),
@@ -84,9 +85,10 @@ fn nothing() -> Markup {
     html! { p { (tr!("Nothing is being imported.")) } }
 }
 
-fn stage_of(order: Option<&Order>, stage: &Stage, is_theirs: bool) -> Markup {
+/// `leads_on`: to the same once more, where it has ended.
+fn stage_of(order: Option<&Order>, stage: &Stage, leads_on: bool) -> Markup {
     let stop = || order.map(stop).unwrap_or_default();
-    let again = || again(order.filter(|_| is_theirs));
+    let again = || again(order.filter(|_| leads_on));
     match stage {
         Stage::Idle => {
             html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
@@ -107,11 +109,12 @@ fn stage_of(order: Option<&Order>, stage: &Stage, is_theirs: bool) -> Markup {
             (pace(run, Role::Abrir))
             @if let Some(why) = run.refused_most() { p { (shown(&why)) } }
             (states(counts))
+            (order.map(pause).unwrap_or_default())
             (stop())
         },
         Stage::Ended(ended) => match &**ended {
             Ok(done) => html! {
-                (came_of(done))
+                (came_of(done, order.is_some_and(Order::is_paused)))
                 (states(&done.counts))
                 (why_not(done))
                 (files(done))
@@ -158,11 +161,23 @@ fn stop(order: &Order) -> Markup {
 }
 
 fn stops(order: &Order, said: &str) -> Markup {
-    if order.stop.is_cancelled() {
-        return html! { p role="status" { (tr!("Stopping: waiting for the answers under way.")) } };
+    match (order.is_paused(), order.stop.is_cancelled()) {
+        (true, _) => html! { p role="status" { (tr!("Pausing: waiting for the answers under way.")) } },
+        (_, true) => html! { p role="status" { (tr!("Stopping: waiting for the answers under way.")) } },
+        _ => ends("/import/stop", order, said),
     }
+}
+
+fn pause(order: &Order) -> Markup {
+    match order.stop.is_cancelled() {
+        true => html! {},
+        false => ends("/import/pause", order, &tr!("Pause it")),
+    }
+}
+
+fn ends(path: &str, order: &Order, said: &str) -> Markup {
     html! {
-        form method="post" action="/import/stop" {
+        form method="post" action=(path) {
             input type="hidden" name="number" value=(order.number);
             button.plain { (said) }
         }
@@ -219,7 +234,7 @@ fn states(counts: &Counts) -> Markup {
     }
 }
 
-fn came_of(done: &Done) -> Markup {
+fn came_of(done: &Done, is_paused: bool) -> Markup {
     let counts = &done.counts;
     html! {
         @match &done.came {
@@ -231,6 +246,9 @@ fn came_of(done: &Done) -> Markup {
             },
             Came::Ran(Reason::Halted(halt)) => p.warn role="alert" {
                 (shown(&tr!("It stopped by itself: %{why}", why = text::halt(halt))))
+            },
+            Came::Ran(Reason::Stopped) if is_paused => p role="status" {
+                (tr!("It is paused; nothing is lost."))
             },
             Came::Ran(Reason::Stopped) => p role="status" { (tr!("It was stopped; nothing is lost.")) },
             Came::Ran(Reason::Drained) | Came::Idle => p role="status" {

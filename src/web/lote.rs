@@ -43,11 +43,13 @@ fn word_of(states: &[State]) -> &'static str {
     }
 }
 
-pub fn page_of(lead: &Lead, text: &str, batch: &BatchInfo, found: &Found) -> Markup {
+/// `paused`: its import, where a person paused that.
+pub fn page_of(lead: &Lead, text: &str, batch: &BatchInfo, found: &Found, paused: &Markup) -> Markup {
     let counts = &batch.counts;
     let body = html! {
         p role="status" { (counted::in_words_now(counts)) }
         @if !found.is_real { (not_real()) }
+        (paused)
         (search(lead, text, counts, &found.states))
         (rows(lead, &found.rows))
         @if let Some(next) = found.next {

@@ -16,7 +16,7 @@ use super::form::Form;
 use super::lead::Lead;
 use super::lote::{self, states_of};
 use super::speech::{language, not_found, spoken};
-use super::{Route, Site, files, page, row, word};
+use super::{Route, Site, cut_off, files, page, row, word};
 use crate::app::fault::Fault;
 use crate::app::found::{self, Sought, find};
 use crate::app::place::Place;
@@ -47,7 +47,12 @@ pub fn routes() -> [Route; 7] {
 }
 
 /// The rows of a batch that are looked for.
-async fn batch(State(site): State<Arc<Site>>, headers: HeaderMap, Query(fields): Query<Fields>) -> Response {
+async fn batch(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    Query(fields): Query<Fields>,
+) -> Response {
     let form = Form::of(fields);
     let lead = Lead::of(&form);
     let after = form.get("after").and_then(|after| after.parse().ok()).unwrap_or_default();
@@ -61,7 +66,9 @@ async fn batch(State(site): State<Arc<Site>>, headers: HeaderMap, Query(fields):
         }
     };
     let found = async { find(&lead.place(&site.outboxes)?, batch, sought, after).await };
-    shown(&headers, found.await, |found| lote::page_of(&lead, text, batch, &found))
+    let found = found.await;
+    let paused = cut_off::look(&site).of_batch(batch.code);
+    shown(&headers, found, |found| lote::page_of(&lead, text, batch, &found, &paused.paused(&visitor)))
 }
 
 /// The batch that something leads to, and how many of its rows are in which state.

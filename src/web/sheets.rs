@@ -235,7 +235,7 @@ async fn order(
         agreed: None,
         batch: OnceLock::new(),
         stop: CancellationToken::new(),
-        stopped_by: OnceLock::new(),
+        stopped: OnceLock::new(),
     }) {
         true => Redirect::to("/import").into_response(),
         false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),

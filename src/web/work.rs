@@ -17,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use super::cut_off;
-use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stage, Word, order_number};
+use super::desk::{
+    Answers, Broken, Came, Desk, Done, How, Note, Order, Question, Stage, Stopped, Word, order_number,
+};
 use super::door::Visitor;
 use super::looks::Looks;
-use crate::app::batches::{self, Answer, Earlier, Wish};
+use crate::app::batches::{self, Answer, Earlier, Wish, Work};
 use crate::app::fault::Fault;
 use crate::app::import::{self, Plan, Ran, Staged, Taken, TakenIn};
 use crate::app::progress::{Extent, Onlooker};
@@ -85,29 +87,34 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
             }
             never = program => match never {},
         };
-        if is_over(&ended, site.stop.is_cancelled()) {
+        if is_over(&ended, is_to_go_on(site, order)) {
             cut_off::forget(site, order);
         }
         site.desk.stands(Stage::Ended(Arc::new(ended)));
     }
 }
 
-/// Whether nobody is to go on with it by itself when the program starts again. What ended with the program,
-/// or for what may be gone by then, goes on.
-fn is_over(ended: &Result<Done, Broken>, is_program_ending: bool) -> bool {
+/// Whether it was stopped to be gone on with: by the end of the program, or a person's pause.
+fn is_to_go_on(site: &Site, order: &Order) -> bool {
+    site.stop.is_cancelled() || order.is_paused()
+}
+
+/// Whether nobody is to go on with it. What was stopped to be gone on with, or ended for what may be gone by
+/// then, is not over.
+fn is_over(ended: &Result<Done, Broken>, is_to_go_on: bool) -> bool {
     match ended {
-        Ok(Done { came: Came::Ran(reason), .. }) => is_over_for(reason, is_program_ending),
+        Ok(Done { came: Came::Ran(reason), .. }) => is_over_for(reason, is_to_go_on),
         Ok(Done { came: Came::Idle | Came::Refused, .. }) => true,
-        Err(Broken::Declined) => !is_program_ending,
+        Err(Broken::Declined) => !is_to_go_on,
         Err(Broken::Fault(_) | Broken::Panicked) => false,
     }
 }
 
 /// The same of a run, for why it ended: also where its results cannot be written.
-fn is_over_for(reason: &Reason, is_program_ending: bool) -> bool {
+fn is_over_for(reason: &Reason, is_to_go_on: bool) -> bool {
     match reason {
         Reason::Drained => true,
-        Reason::Stopped => !is_program_ending,
+        Reason::Stopped => !is_to_go_on,
         Reason::Halted(halt) => !matches!(
             halt,
             Halt::NeverReached { .. }
@@ -118,14 +125,24 @@ fn is_over_for(reason: &Reason, is_program_ending: bool) -> bool {
     }
 }
 
-/// A person stops it: also where the program ends before it has, nobody goes on with it.
-pub(super) fn stopped(site: &Site, order: &Order, by: &Visitor) {
-    cut_off::forget(site, order);
-    tracing::info!("`{}` stops the import", site.called(by));
-    // Who was first.
-    let _ = order.stopped_by.set(site.called(by));
+/// A person stops it: also where the program ends before it has, it does not go on by itself.
+pub(super) fn stopped(site: &Site, order: &Order, by: &Visitor, how: How) {
+    let who = site.called(by);
+    match how {
+        How::Stop => {
+            cut_off::forget(site, order);
+            tracing::info!("`{who}` stops the import");
+        }
+        How::Pause => {
+            cut_off::pause(site, order, &who);
+            tracing::info!("`{who}` pauses the import");
+        }
+    }
     if let Some(name) = by.owner() {
-        let told = order.language.speak(|| tr!("Stopped by `%{name}`.", name = name).into_owned());
+        let told = order.language.speak(|| match how {
+            How::Stop => tr!("Stopped by `%{name}`.", name = name).into_owned(),
+            How::Pause => tr!("Paused by `%{name}`.", name = name).into_owned(),
+        });
         site.desk.tells([Note::Told(told)]);
     }
 }
@@ -253,7 +270,7 @@ impl Worker<'_> {
         let is_agreed = agreed.is_some();
         if is_agreed && let Some(what) = staged.merged(&terms).await? {
             // It is the latest import by now: cut off here, it still goes on.
-            self.keep(Some(what), n_left);
+            self.keep(work, Some(what), n_left);
         }
         if n_left != 0 {
             for halted in self.speak(|| merged::halted(&staged.halted, &staged.read.merged, holds_rest)) {
@@ -314,7 +331,7 @@ impl Worker<'_> {
             let (read, merged) = (&taken_in.read, &taken_in.read.merged);
             let import = (merged.import, merged.at);
             let what = unfinished::batch_content(taken_in.outbox(), read, import, &terms).await?;
-            self.keep(what, n_left);
+            self.keep(work, what, n_left);
         }
         let ending = match n_left {
             0 => None,
@@ -324,7 +341,7 @@ impl Worker<'_> {
             }
         };
         let reason = ending.as_ref().map(|ending| ending.reason.clone());
-        if reason.as_ref().is_some_and(|reason| is_over_for(reason, self.site.stop.is_cancelled())) {
+        if reason.as_ref().is_some_and(|reason| is_over_for(reason, is_to_go_on(self.site, order))) {
             cut_off::forget(self.site, order);
         }
         let done = async {
@@ -388,26 +405,33 @@ impl Worker<'_> {
             ending = run => ending?,
             never = look => match never {},
         };
-        if let (Reason::Stopped, Some(who)) = (&ending.reason, self.order.stopped_by.get()) {
-            taken_in.note_stop(Some(who)).await;
+        if let (Reason::Stopped, Some(Stopped { who, how })) = (&ending.reason, self.order.stopped.get()) {
+            match how {
+                How::Stop => taken_in.note_stop(Some(who)).await,
+                How::Pause => taken_in.note_pause(who).await,
+            }
         }
         Ok(ending)
     }
 
     /// From now on it goes on also if the program is cut off.
-    fn keep(&mut self, what: Option<BatchContent>, n_tickets: u64) {
+    fn keep(&mut self, work: &Work, what: Option<BatchContent>, n_tickets: u64) {
         let Order { id, name, by, form, language, .. } = self.order;
         let said = self.said.iter().map(|(name, text)| (*name, text.as_str()));
+        let folder = work.folder.file_name().map(|name| name.to_string_lossy().into_owned());
         // What was answered was asked because the form does not say it.
         let form = form.given().chain(said).map(|(name, text)| (name.to_owned(), text.to_owned()));
         self.kept = what.map(|what| Unfinished {
             sheet: id.clone(),
             name: name.clone(),
             by: by.user.clone(),
+            folder: folder.filter(|_| self.site.outboxes.url.is_none()),
+            lote: work.batch.clone(),
             form: form.collect(),
             language: language.tag().to_owned(),
             agreed: Agreed { what, n_tickets },
             went_on_at: Timestamp::now(),
+            paused_by: None,
         });
         let (Some(unfinished), Some(kept)) = (&self.kept, &self.site.unfinished) else {
             return self.warn(|| {
@@ -619,7 +643,7 @@ mod tests {
             agreed: None,
             batch: OnceLock::new(),
             stop: CancellationToken::new(),
-            stopped_by: OnceLock::new(),
+            stopped: OnceLock::new(),
         }
     }
 

@@ -21,11 +21,13 @@ use crate::support::site::Site;
 const LONG: Duration = Duration::from_secs(60);
 
 /// All that changes something.
-const POSTS: [&str; 13] = [
+const POSTS: [&str; 15] = [
     "/sheets",
     "/sheets/0/import",
     "/import/answer",
     "/import/stop",
+    "/import/pause",
+    "/import/go-on",
     "/import/forget",
     "/batch/retry",
     "/batch/cancel",
@@ -156,8 +158,18 @@ impl Page {
 
     /// Stops the import that a page is of.
     fn stop(&self, cookie: &str, shown: &str) {
-        let (_, form) = shown.split_once("action=\"/import/stop\"").unwrap_or_else(|| panic!("{shown}"));
-        self.say("/import/stop", cookie, &format!("number={}", hidden(form, "number")));
+        self.ends("/import/stop", cookie, shown);
+    }
+
+    /// Pauses it.
+    fn pause(&self, cookie: &str, shown: &str) {
+        self.ends("/import/pause", cookie, shown);
+    }
+
+    fn ends(&self, path: &str, cookie: &str, shown: &str) {
+        let form = format!("action=\"{path}\"");
+        let (_, form) = shown.split_once(&form).unwrap_or_else(|| panic!("{shown}"));
+        self.say(path, cookie, &format!("number={}", hidden(form, "number")));
     }
 
     /// Answers the question of a page.

@@ -123,6 +123,11 @@ impl TakenIn<'_> {
         self.note(who.unwrap_or(self.order.user), Deed::Stop, 0).await;
     }
 
+    /// Keeps that a person paused it.
+    pub async fn note_pause(&self, who: &str) {
+        self.note(who, Deed::PauseImport, 0).await;
+    }
+
     async fn note(&self, who: &str, deed: Deed, n_rows: u64) {
         let (batch, by) = (&self.read.merged.batch_name, By { who, way: self.order.way });
         note::act(&self.outbox, Some(batch), by, deed, n_rows).await;

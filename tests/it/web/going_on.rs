@@ -48,10 +48,20 @@ fn went_on(site: &Site, minutes_ago: i64) -> String {
     whole
 }
 
-fn dismiss(page: &Page, cookie: &str, shown: &str) {
-    let (_, form) = shown.split_once("action=\"/import/forget\"").unwrap_or_else(|| panic!("{shown}"));
+/// Says of the import that is shown what `path` says.
+fn says(page: &Page, path: &str, cookie: &str, shown: &str) {
+    let form = format!("action=\"{path}\"");
+    let (_, form) = shown.split_once(&form).unwrap_or_else(|| panic!("{shown}"));
     let (batch, import) = (hidden(form, "batch"), hidden(form, "import"));
-    assert_eq!(page.say("/import/forget", cookie, &format!("batch={batch}&import={import}")).0, 303);
+    assert_eq!(page.say(path, cookie, &format!("batch={batch}&import={import}")).0, 303);
+}
+
+fn dismiss(page: &Page, cookie: &str, shown: &str) {
+    says(page, "/import/forget", cookie, shown);
+}
+
+fn goes_on(page: &Page, cookie: &str, shown: &str) {
+    says(page, "/import/go-on", cookie, shown);
 }
 
 /// So that most rows are left when it is killed, however busy the machine is, and what was on its way then is
@@ -60,6 +70,8 @@ pub const SLOWLY: &str = "settle_delay = \"1s\"\nrate = \"3/s\"\n";
 
 const OFFERED: &str = "Is it still the same outage?";
 const NOTHING: &str = "Nothing is being imported";
+const PAUSED: &str = "paused this import on ";
+const BATCH: &str = "/batch?in=queda.mutirao&batch=queda";
 
 #[test]
 fn it_goes_on_by_itself_for_half_a_day_and_later_it_is_offered() {
@@ -70,7 +82,8 @@ fn it_goes_on_by_itself_for_half_a_day_and_later_it_is_offered() {
     // Nothing is sent before a person says so; and what is said of the time is what was measured.
     let fresh = went_on(&site, 20 * 60 - 30);
     let (page, cookie, offered) = opened_again(&site);
-    for part in [OFFERED, "went on last 20 h ago", "<h2>queda.csv</h2>", &format!("action=\"{to}/import\"")] {
+    let look = format!("action=\"{to}\"");
+    for part in [OFFERED, "went on last 20 h ago", "<h2>queda.csv</h2>", "action=\"/import/go-on\"", &look] {
         assert!(offered.contains(part), "{part}: {offered}");
     }
     assert!(page.get("/", &[&cookie]).2.contains("To the import that was cut off"));
@@ -137,8 +150,8 @@ fn what_else_is_imported_meanwhile_is_another_batch_and_it_stays_offered() {
     page.agrees(&cookie, 2);
     still_offered("2 of 2 opened");
 
-    // A person goes on with it.
-    page.say(&format!("{to}/import"), &cookie, "");
+    // A person goes on with it: it was too long ago for the word that was given.
+    goes_on(&page, &cookie, &page.get("/import", &[&cookie]).2);
     let asked = page.until(&cookie, "type the number of tickets");
     let (_, n) = asked.split_once("This opens ").unwrap();
     page.answer(&cookie, &asked, n.split(' ').next().unwrap());
@@ -163,6 +176,8 @@ fn who_does_not_want_it_to_go_on_says_so_once() {
         assert!(standing.contains(NOTHING) && !standing.contains(OFFERED), "{standing}");
         assert!(!page.get("/", &[&cookie]).2.contains("cut off"));
     }
+    let batch = page.get(BATCH, &[&cookie]).2;
+    assert_eq!(batch.matches("said not to go on with the import (on the page)").count(), 1, "{batch}");
     assert_eq!(page.end(), Some(0));
     let (_page, _, standing) = opened_again(&site);
     assert!(!standing.contains("cut off"), "{standing}");
@@ -223,6 +238,80 @@ fn what_a_person_stopped_does_not_go_on_by_itself() {
     drop(page); // Killed.
     let (_page, _, standing) = opened_again(&site);
     assert!(standing.contains(NOTHING) && !standing.contains("cut off"), "{standing}");
+}
+
+/// It shows so wherever it is looked for, and a word that was given is still one.
+#[test]
+fn what_a_person_pauses_waits_until_they_go_on_with_it() {
+    let site = Site::new("latency=300ms");
+    site.write("mutirao.toml", SLOWLY);
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    page.orders(&cookie, "queda.csv", rows(60), "");
+    let asked = page.until(&cookie, "type the number of tickets");
+    // What opens nothing yet cannot be paused.
+    page.say("/import/pause", &cookie, &format!("number={}", hidden(&asked, "number")));
+    let (_, form) = asked.split_once("action=\"/import/stop\"").unwrap();
+    page.say("/import/pause", &cookie, &format!("number={}", hidden(form, "number")));
+    page.agrees(&cookie, 60);
+    let going = page.until(&cookie, "Opened</th>");
+    page.pause(&cookie, &going);
+    let paused = page.until(&cookie, "It is paused; nothing is lost.");
+    assert_eq!((paused.matches(PAUSED).count(), paused.matches(">Go on<").count()), (1, 1), "{paused}");
+    let n_posted = n_posts(&site);
+    let is_shown = |page: &Page, cookie: &str, expected: usize| {
+        for path in ["/", BATCH, "/import"] {
+            let shown = page.get(path, &[cookie]).2;
+            for part in [PAUSED, "action=\"/import/go-on\""] {
+                assert_eq!(shown.matches(part).count(), expected, "{path}: {shown}");
+            }
+        }
+    };
+    is_shown(&page, &cookie, 1);
+    assert!(page.get(BATCH, &[&cookie]).2.contains("paused the import (on the page)"));
+    assert_eq!(page.end(), Some(0));
+
+    let (page, cookie, standing) = opened_again(&site);
+    assert!(standing.contains(NOTHING), "{standing}");
+    is_shown(&page, &cookie, 1);
+    // Another one goes on meanwhile, and is no reason to forget this one.
+    page.orders(&cookie, "outra.csv", rows(1), "sandbox=true");
+    page.until(&cookie, "1 of 1 opened");
+    is_shown(&page, &cookie, 1);
+    assert_eq!(n_posts(&site), n_posted);
+    goes_on(&page, &cookie, &page.get(BATCH, &[&cookie]).2);
+    let done = page.until(&cookie, "60 of 60 opened");
+    assert!(!done.contains(PAUSED), "{done}");
+    assert_eq!((site.audit().tickets, site.audit().markers), (60, 60), "none twice");
+    is_shown(&page, &cookie, 0);
+}
+
+#[test]
+fn what_was_paused_long_ago_asks_once_more_and_who_does_not_want_it_says_so() {
+    let site = Site::new("latency=3s");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    page.opens(&cookie, 60);
+    let going = page.until(&cookie, "Opened</th>");
+    page.pause(&cookie, &going);
+    page.until(&cookie, "Pausing: waiting for the answers under way");
+    drop(page); // Killed.
+    went_on(&site, 13 * 60);
+    let (page, cookie, standing) = opened_again(&site);
+    assert!(standing.contains("Going on asks once more."), "{standing}");
+    goes_on(&page, &cookie, &standing);
+    let asked = page.until(&cookie, "type the number of tickets");
+    assert!(!asked.contains(PAUSED), "beside a question it would be taken for its answer: {asked}");
+    assert_eq!(page.end(), Some(0));
+    let (page, cookie, standing) = opened_again(&site);
+    dismiss(&page, &cookie, &standing);
+    for path in ["/", BATCH, "/import"] {
+        assert!(!page.get(path, &[&cookie]).2.contains(PAUSED), "{path}");
+    }
+    assert!(page.get(BATCH, &[&cookie]).2.contains("said not to go on with the import (on the page)"));
+    assert_eq!(page.end(), Some(0));
+    let (_page, _, standing) = opened_again(&site);
+    assert!(standing.contains(NOTHING) && !standing.contains(PAUSED), "{standing}");
 }
 
 fn n_posts(site: &Site) -> Option<u64> {
