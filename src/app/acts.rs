@@ -24,6 +24,11 @@ pub fn at_host(host: &str) -> Cow<'static, str> {
     }
 }
 
+/// At which HubSoft the tickets of a batch are, and who had it imported last; as far as that is known.
+pub fn whose(host: Option<&str>, import: Option<&Act>) -> String {
+    host.map(at_host).into_iter().chain(import.map(imported)).collect::<Vec<_>>().join("; ")
+}
+
 fn said(way: Way) -> Cow<'static, str> {
     match way {
         Way::Terminal => tr!("at the terminal"),

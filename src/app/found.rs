@@ -47,6 +47,10 @@ pub struct Found {
     pub files: Vec<String>,
     /// What persons had done with the batch, the latest first.
     pub acts: Vec<Act>,
+    /// The HubSoft that its outbox belongs to, once something was sent.
+    pub host: Option<String>,
+    /// Who had it imported last.
+    pub import: Option<Act>,
 }
 
 impl Sought {
@@ -114,9 +118,10 @@ pub async fn find(place: &Place, batch: &BatchInfo, sought: Sought, after: Curso
     let folder = folder_of(reader, place, batch).await?;
     let files = folder.map(report::files_in).unwrap_or_default();
     let acts = reader.acts(&batch.name, acts::TOLD_MAX).await?;
+    let import = reader.latest_imports(std::slice::from_ref(&batch.name)).await?.remove(&batch.name);
     let host = reader.host().await?;
     outbox.close().await?;
-    Ok(Found { is_real: is_real(host.as_deref()), states, rows, next, files, acts })
+    Ok(Found { is_real: is_real(host.as_deref()), states, rows, next, files, acts, host, import })
 }
 
 /// Where the results of `batch` lie; `None`: not any more, or not here.

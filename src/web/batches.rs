@@ -103,20 +103,14 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>, role: Role) -> Ma
     };
     html! {
         @for (info, standing, _) in &status.batches {
-            (batch(&linked(place, &info.name, role), standing, &whose(status, &info.name)))
+            @let whose = acts::whose(status.host.as_deref(), status.imports.get(&info.name));
+            (batch(&linked(place, &info.name, role), standing, &whose))
         }
         @if let Some(holder) = &status.holder {
             p { (shown(&text::works_on_it(holder.pid, &holder.doing))) }
         }
         @for halted in &status.halted { (halt(halted, role)) }
     }
-}
-
-/// At which HubSoft its tickets are, and who had it imported last.
-fn whose(status: &OutboxStatus, batch: &str) -> String {
-    let host = status.host.as_deref().map(acts::at_host);
-    let import = status.imports.get(batch).map(acts::imported);
-    host.into_iter().chain(import).collect::<Vec<_>>().join("; ")
 }
 
 /// What a batch is called; for who may see its rows, it leads to them.

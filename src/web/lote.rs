@@ -48,6 +48,8 @@ pub fn page_of(lead: &Lead, text: &str, batch: &BatchInfo, found: &Found, paused
     let counts = &batch.counts;
     let body = html! {
         p role="status" { (counted::in_words_now(counts)) }
+        @let whose = acts::whose(found.host.as_deref(), found.import.as_ref());
+        @if !whose.is_empty() { p { (shown(&whose)) } }
         @if !found.is_real { (not_real()) }
         (paused)
         (search(lead, text, counts, &found.states))

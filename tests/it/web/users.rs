@@ -194,6 +194,8 @@ fn each_user_sees_and_does_what_is_theirs() {
     assert!(seen.contains("queda") && !seen.contains("href=\"/batch"), "{seen}");
     let whose = format!("at `{}`; imported last by `ana` on the page, ", site.host());
     assert!(seen.contains(&whose), "{whose}: {seen}");
+    let batch = page.get("/batch?in=queda.mutirao&batch=queda", &[&caio]).2;
+    assert!(batch.contains(&whose), "{whose}: {batch}");
     for path in [
         "/batch?in=queda.mutirao&batch=queda",
         "/batch/files/results.csv?in=queda.mutirao&batch=queda",
