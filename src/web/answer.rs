@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Extension, FromRequest, Path, Query, Request, State};
 use axum::handler::Handler;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -32,6 +33,9 @@ use super::{Route, Site, batches, cut_off, files, going, on_call, page, rows, sh
 
 /// Of what a form of ours says.
 const BODY_LEN_MAX: usize = 64 * 1024;
+
+/// As what a page of ours is sent.
+const HTML: &[u8] = b"text/html";
 
 /// From a head to its answer: longer than a database takes that is in trouble.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -114,7 +118,7 @@ async fn guard(State((site, whom, time_max)): State<Guarded>, request: Request, 
             };
             // Where it was is printed as it happens. It is this answer's affair, and no import's.
             match AssertUnwindSafe(answer).catch_unwind().await {
-                Ok(Ok(response)) => response,
+                Ok(Ok(response)) => in_our_words(&parts.headers, response),
                 Ok(Err(_)) => {
                     (StatusCode::GATEWAY_TIMEOUT, spoken(&parts.headers, page::too_slow)).into_response()
                 }
@@ -127,6 +131,24 @@ async fn guard(State((site, whom, time_max)): State<Guarded>, request: Request, 
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, value);
     }
+    response
+}
+
+/// What axum refuses by itself (a query, a form or a path that is none, a body that is too long, a method), as
+/// a page: it says so in English, or not at all.
+fn in_our_words(headers: &HeaderMap, mut response: Response) -> Response {
+    let is_page = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(HTML));
+    if !response.status().is_client_error() || is_page {
+        return response;
+    }
+    let page = spoken(headers, || match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => page::refused(Refusal::Method),
+        StatusCode::PAYLOAD_TOO_LARGE => page::too_long(),
+        _ => page::not_understood(),
+    });
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    *response.body_mut() = Body::from(page.into_string());
     response
 }
 
@@ -316,11 +338,11 @@ async fn file(State(site): State<Arc<Site>>, headers: HeaderMap, Path(name): Pat
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::panic::resume_unwind;
 
-    use axum::body::Body;
     use axum::http::Method;
-    use axum::http::header::{COOKIE, HOST, ORIGIN};
+    use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, ORIGIN};
     use tokio::task::spawn_blocking;
     use tokio_util::sync::CancellationToken;
     use tower_service::Service;
@@ -361,10 +383,7 @@ mod tests {
         let (mut router, _ordered) = begun(here.path());
         let mut cookies = Vec::new();
         for name in ["ana", "bia"] {
-            let said = format!("name={name}&password={name}+likes+horses");
-            let answer = ask(&mut router, Method::POST, "/log-in", "", &said).await;
-            let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
-            cookies.push(cookie.split(';').next().unwrap().to_owned());
+            cookies.push(log_in(&mut router, name).await);
         }
         let paths = routes().map(|(path, whom, _)| (path, whom)).chain([("/nothing", For::WhoOpens)]);
         for (path, whom) in paths.filter(|(path, _)| *path != "/log-out") {
@@ -385,6 +404,58 @@ mod tests {
                     assert!(answer.headers().contains_key(CONTENT_SECURITY_POLICY), "{method} {path}");
                 }
             }
+        }
+    }
+
+    /// The line of a browser in which this user has logged in.
+    async fn log_in(router: &mut Router, name: &str) -> String {
+        let said = format!("name={name}&password={name}+likes+horses");
+        let answer = ask(router, Method::POST, "/log-in", "", &said).await;
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Seen: a line of English without anything around it, which no person can do anything with.
+    #[tokio::test]
+    async fn what_no_page_of_ours_asks_is_answered_by_one() {
+        let here = tempfile::tempdir().unwrap();
+        let (mut router, _ordered) = begun(here.path());
+        let cookie = log_in(&mut router, "ana").await;
+        let form = "application/x-www-form-urlencoded";
+        let long = "x".repeat(BODY_LEN_MAX + 1);
+        let mut seen = BTreeMap::new();
+        for (path, ..) in routes().filter(|(path, ..)| *path != "/log-out") {
+            let path = path.replace("{name}", "%FF").replace("{id}", "%FF");
+            for (method, query, kind, body) in [
+                (Method::GET, "?before=x&in=%FF&=", form, ""),
+                (Method::GET, "?before=-1&before=2&text=x&text=y", form, ""),
+                (Method::POST, "?before=x", form, "number=x&import=x"),
+                (Method::POST, "", form, "reason=a&reason=b&batch=a&batch=b&import=1&number=1&number=2"),
+                (Method::POST, "", "text/plain", "number=1"),
+                (Method::POST, "", "multipart/form-data", "--"),
+                (Method::POST, "", form, long.as_str()),
+            ] {
+                let asked = Request::builder().method(&method).uri(format!("{path}{query}"));
+                let asked = asked.header(HOST, HERE).header(ORIGIN, format!("http://{HERE}"));
+                let asked = asked.header(COOKIE, &cookie).header(CONTENT_TYPE, kind);
+                let asked = asked.header(ACCEPT_LANGUAGE, "pt-BR").body(Body::from(body.to_owned())).unwrap();
+                let Ok(answer) = router.call(asked).await;
+                let (told, status) = (format!("{method} {path}{query} {kind}"), answer.status());
+                if !status.is_client_error() {
+                    continue;
+                }
+                *seen.entry(status.as_u16()).or_insert(0) += 1;
+                let kind = answer.headers()[CONTENT_TYPE].as_bytes().to_owned();
+                let page = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+                let page = String::from_utf8(page.to_vec()).unwrap();
+                assert!(kind.starts_with(HTML), "{told}: {status} {page}");
+                for part in ["<html lang=\"pt-BR\">", "<h1>", "href=\"/style.css\""] {
+                    assert!(page.contains(part), "{told}: {part}: {page}");
+                }
+            }
+        }
+        for status in [400, 405, 413, 415, 422] {
+            assert!(seen.contains_key(&status), "{status}: {seen:?}");
         }
     }
 

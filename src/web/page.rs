@@ -159,6 +159,19 @@ pub fn too_slow() -> Markup {
     said(&tr!("It took too long"), &tr!("load the page again; nothing was changed by looking"))
 }
 
+/// A request that no page of ours makes.
+pub fn not_understood() -> Markup {
+    said(
+        &tr!("That was not understood"),
+        &tr!("nothing was done: go to the first page, and do it again from there"),
+    )
+}
+
+/// A form with more in it than one of ours may have.
+pub fn too_long() -> Markup {
+    said(&tr!("That is too long"), &tr!("nothing was done: write less, and do it again"))
+}
+
 /// A defect of ours.
 pub fn broken() -> Markup {
     said(
