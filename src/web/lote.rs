@@ -8,14 +8,14 @@ use super::bring::bring;
 use super::going::not_real;
 use super::lead::Lead;
 use super::page::{copying, scrolling, shown, table};
-use crate::app::found::Found;
+use crate::app::found::{Found, PROTOCOLOS_MAX};
 use crate::app::retry;
 use crate::app::{acts, counted};
 use crate::delivery::{AttemptKind, State};
 use crate::language::filled::whole;
 use crate::language::said;
 use crate::language::times::local;
-use crate::outbox::{BatchInfo, Counts, RowDetails, state_name, state_of};
+use crate::outbox::{BatchInfo, Counts, Cursor, RowDetails, state_name, state_of};
 use crate::printable;
 use crate::report::ERRORS;
 use crate::text;
@@ -60,6 +60,12 @@ pub fn page_of(lead: &Lead, text: &str, batch: &BatchInfo, found: &Found, paused
             p { a href=(lead.href("/batch", &more)) { (tr!("Look further on")) } }
         }
         (protocolos(&found.rows))
+        @if found.is_part {
+            @let asked = [("state", word_of(&found.states)), ("text", text)];
+            p { a href=(lead.href("/batch/protocolos", &asked)) {
+                (tr!("Protocolos of all rows that were looked for, %{n} at a time", n = whole(PROTOCOLOS_MAX as u64)))
+            } }
+        }
         (files(lead, found))
         (deeds(lead, counts))
         (table(&tr!("What was done"), &found.acts.iter().map(acts::told).collect::<Vec<_>>()))
@@ -164,15 +170,38 @@ fn known(details: &RowDetails) -> Markup {
 
 /// Those of this page, to be copied.
 fn protocolos(rows: &[RowDetails]) -> Markup {
-    let protocolos = rows.iter().filter_map(|row| row.report.protocolo.as_deref());
-    let protocolos: Vec<_> = protocolos.map(printable::name).collect();
+    let protocolos: Vec<_> = rows.iter().filter_map(|row| row.report.protocolo.as_deref()).collect();
+    html! { @if !protocolos.is_empty() { (copied(&tr!("Protocolos of these rows"), &protocolos)) } }
+}
+
+/// Those of all rows that were looked for. `next`: where others may stand.
+pub fn protocolos_page(
+    lead: &Lead,
+    (states, text): (&str, &str),
+    protocolos: &[String],
+    next: Option<Cursor>,
+) -> Markup {
+    let title = tr!("%{n} %{n|protocolo|protocolos}", n = protocolos.len());
+    let protocolos: Vec<_> = protocolos.iter().map(String::as_str).collect();
+    let body = html! {
+        p { a href=(lead.href("/batch", &[("state", states), ("text", text)])) { (shown(&lead.batch)) } }
+        (copied(&title, &protocolos))
+        @if let Some(next) = next {
+            @let after = next.number().to_string();
+            @let more = [("state", states), ("text", text), ("after", after.as_str())];
+            p { a href=(lead.href("/batch/protocolos", &more)) { (tr!("Look further on")) } }
+        }
+    };
+    copying(&tr!("Protocolos of the rows that were looked for"), &body)
+}
+
+fn copied(title: &str, protocolos: &[&str]) -> Markup {
+    let lines: Vec<_> = protocolos.iter().map(|protocolo| printable::name(protocolo)).collect();
     html! {
-        @if !protocolos.is_empty() {
-            h2 { label for="protocolos" { (tr!("Protocolos of these rows")) } }
-            textarea #protocolos.wide readonly rows=(protocolos.len().min(6)) { (protocolos.join("\n")) }
-            p { button.plain type="button" data-copies="protocolos" aria-describedby="copied" hidden { (tr!("Copy")) } " "
-                span #copied role="status" data-says=(tr!("Copied.")) {}
-            }
+        h2 { label for="protocolos" { (title) } }
+        textarea #protocolos.wide readonly rows=(lines.len().clamp(1, 6)) { (lines.join("\n")) }
+        p { button.plain type="button" data-copies="protocolos" aria-describedby="copied" hidden { (tr!("Copy")) } " "
+            span #copied role="status" data-says=(tr!("Copied.")) {}
         }
     }
 }

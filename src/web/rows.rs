@@ -34,9 +34,10 @@ const CHECK_MAX: Duration = Duration::from_secs(15);
 
 pub(super) type Fields = Vec<(String, String)>;
 
-pub fn routes() -> [Route; 7] {
+pub fn routes() -> [Route; 8] {
     [
         ("/batch", For::WhoOpens, get(batch)),
+        ("/batch/protocolos", For::WhoOpens, get(protocolos)),
         ("/batch/files/{name}", For::WhoOpens, get(file)),
         ("/batch/retry", For::WhoOpens, post(again)),
         ("/batch/not-opened", For::WhoOpens, post(none_opened)),
@@ -55,10 +56,8 @@ async fn batch(
 ) -> Response {
     let form = Form::of(fields);
     let lead = Lead::of(&form);
-    let after = form.get("after").and_then(|after| after.parse().ok()).unwrap_or_default();
-    let text = form.get("text").unwrap_or_default();
-    let sought = Sought::new(states_of(form.get("state")), text);
-    let (batch, after) = (known(&site, &lead).await, Cursor::of_number(after));
+    let (text, sought, after) = sought_by(&form);
+    let batch = known(&site, &lead).await;
     let batch = match &*batch {
         Ok(batch) => batch,
         Err(fault) => {
@@ -69,6 +68,34 @@ async fn batch(
     let found = found.await;
     let paused = cut_off::look(&site).of_batch(batch.code);
     shown(&headers, found, |found| lote::page_of(&lead, text, batch, &found, &paused.paused(&visitor)))
+}
+
+/// The protocolos of all of them.
+async fn protocolos(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Query(fields): Query<Fields>,
+) -> Response {
+    let form = Form::of(fields);
+    let lead = Lead::of(&form);
+    let (text, sought, after) = sought_by(&form);
+    let asked = (form.get("state").unwrap_or_default(), text);
+    let batch = known(&site, &lead).await;
+    let batch = match &*batch {
+        Ok(batch) => batch,
+        Err(fault) => {
+            return (StatusCode::CONFLICT, spoken(&headers, || page::undone(fault))).into_response();
+        }
+    };
+    let found = async { found::protocolos(&lead.place(&site.outboxes)?, batch, &sought, after).await };
+    shown(&headers, found.await, |(all, next)| lote::protocolos_page(&lead, asked, &all, next))
+}
+
+/// What a person looks for in a batch, as they typed it and as it is understood; and behind which row.
+fn sought_by(form: &Form) -> (&str, Sought, Cursor) {
+    let after = form.get("after").and_then(|after| after.parse().ok()).unwrap_or_default();
+    let text = form.get("text").unwrap_or_default();
+    (text, Sought::new(states_of(form.get("state")), text), Cursor::of_number(after))
 }
 
 /// The batch that something leads to, and how many of its rows are in which state.

@@ -91,6 +91,18 @@ fn rows_are_found_by_what_a_person_knows_of_them() {
 
     let results = site.table("queda.mutirao/results.csv");
     let protocolo = &results[6]["protocolo"];
+    // Those of all rows that are looked for, to be copied at once.
+    for (state, n_expected) in [("all", 119), ("opened", 119), ("rejected", 0)] {
+        let shown = page.get(&format!("/batch/protocolos?{BATCH}&state={state}"), &[&cookie]).2;
+        let (_, given) = shown.split_once("readonly").and_then(|(_, rest)| rest.split_once('>')).unwrap();
+        let (given, rest) = given.split_once("</textarea>").unwrap();
+        let all = results.iter().map(|row| &*row["protocolo"]).filter(|protocolo| !protocolo.is_empty());
+        assert_eq!(given.lines().collect::<Vec<_>>(), all.take(n_expected).collect::<Vec<_>>());
+        assert_eq!(given.lines().count(), n_expected);
+        assert!(!rest.contains("Look further on") && shown.contains("src=\"/copy.js\""), "{shown}");
+    }
+    assert!(page.batch(&cookie, "&state=opened").contains("/batch/protocolos?"));
+    assert!(!page.batch(&cookie, "&state=rejected").contains("/batch/protocolos?"), "all of them are shown");
     for (asked, expected) in [
         ("&state=all&text=11007", vec![11_007]),
         (&format!("&text={protocolo}"), vec![11_007]),
