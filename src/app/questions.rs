@@ -34,6 +34,13 @@ pub fn hidden(n_hidden: u64) -> Cow<'static, str> {
     tr!("%{n} %{n|row is|rows are} hidden in the sheet: %{n|is it|are they} meant?", n = n_hidden)
 }
 
+/// What is seen to before each ticket (`--skip-if-open`).
+pub fn skips_open() -> Cow<'static, str> {
+    tr!(
+        "before each ticket HubSoft is asked whether its service has an open one of the same type: such a row is skipped, and a ticket of another type is told with the row"
+    )
+}
+
 /// Whether doubtful columns are what they are taken for.
 pub fn columns(doubts: &[ColumnDoubt]) -> Cow<'static, str> {
     let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();

@@ -140,8 +140,8 @@ impl Unfinished {
     }
 }
 
-/// Keeps with the batch that a person does not want an import to go on. Where that fails, it is logged, and no
-/// more: by then nobody goes on with it.
+/// Keeps with the batch that a person does not want an import to go on. Where that fails, it is logged, and
+/// no more: by then nobody goes on with it.
 pub async fn note_dismissal(place: &Place) {
     let noted = async {
         let outbox = place.outbox.open().await?;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, interval};
 use super::screen::{Screen, terminal};
 use super::typed::Typed;
 use crate::app::address::Led;
-use crate::app::progress::{Extent, Onlooker, Why};
+use crate::app::progress::{Extent, Onlooker, Why, noted};
 use crate::delivery::{Note, Policy, Pulse, Refused, RequestKind, Settle, Settled, ThrottleReason, Watch};
 use crate::outbox::{AnyOutbox, Reasons};
 use crate::printable::{self, LINE_CHARS_MAX};
@@ -208,7 +208,8 @@ impl Watch for Progress<'_> {
 impl Progress<'_> {
     /// Tells what happened to the run as a whole.
     fn say_of(&self, note: Note<'_>) {
-        match note {
+        let told = || noted(&note).unwrap_or_default();
+        match note.clone() {
             Note::BreakerOpened(why) => {
                 let (said, code) = why.map_or_else(Default::default, |fault| {
                     (format!(" ({})", text::fault(fault)), format!(" ({})", fault.code()))
@@ -248,38 +249,18 @@ impl Progress<'_> {
                     Typed::now().at(Led::Setting, "status", Some(lote), &[])
                 ),
             ),
-            Note::Blind(why) => self.say(&tr!(
-                "rows in doubt stay so, since an absence cannot be believed: %{why}",
-                why = text::blindness(why)
-            )),
-            Note::Unproven => self.say(&tr!(
-                "rows that are not found are opened, though nothing was opened from here yet that shows whether \
-                 this user sees tickets: look for one that you know of as this user"
-            )),
-            Note::Unlisted(None) => self.say(&tr!(
-                "each row is looked up by itself, since other workers open tickets too: no list of open tickets \
-                 would tell of theirs"
-            )),
             Note::Unlisted(Some(why)) => self.say_or_log(
-                &tr!(
-                    "each row is looked up by itself, since HubSoft gives no list of all open tickets: %{why}",
-                    why = text::fault(why)
-                ),
+                &told(),
                 &format!(
                     "each row is looked up by itself, since HubSoft gives no list of all open tickets ({})",
                     why.code()
                 ),
             ),
-            Note::Recovered(n_rows) => {
-                self.say(&tr!(
-                    "%{n} %{n|row|rows} may have been sent by an earlier run: looking %{n|it|them} up first",
-                    n = n_rows
-                ));
-            }
-            Note::Rescued(n_rows) => self.say(&tr!(
-                "%{n} %{n|row|rows} of a worker that died may have been sent: looking %{n|it|them} up first",
-                n = n_rows
-            )),
+            Note::Blind(_)
+            | Note::Unproven
+            | Note::Unlisted(None)
+            | Note::Recovered(_)
+            | Note::Rescued(_) => self.say(&told()),
         }
     }
 }

@@ -134,8 +134,8 @@ async fn guard(State((site, whom, time_max)): State<Guarded>, request: Request, 
     response
 }
 
-/// What axum refuses by itself (a query, a form or a path that is none, a body that is too long, a method), as
-/// a page: it says so in English, or not at all.
+/// What axum refuses by itself (a query, a form or a path that is none, a body that is too long, a method),
+/// as a page: it says so in English, or not at all.
 fn in_our_words(headers: &HeaderMap, mut response: Response) -> Response {
     let is_page = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(HTML));
     if !response.status().is_client_error() || is_page {

@@ -1,5 +1,5 @@
-//! Imports that were cut off, or paused: which of them go on when the program starts, and what a person is told
-//! of the others, until they are gone on with or forgotten.
+//! Imports that were cut off, or paused: which of them go on when the program starts, and what a person is
+//! told of the others, until they are gone on with or forgotten.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};

@@ -11,11 +11,11 @@ pub const DESCRICAO: &str = "descricao";
 
 /// The settings that a form may say besides that, and no others: where HubSoft is, secrets, folders, pace and
 /// what else decides how tickets are opened is said by who runs the program.
-const SETTINGS: [&str; 7] =
-    ["sheet", "header_row", "map", "default_ddd", "hidden", "find_service", "sandbox"];
+const SETTINGS: [&str; 8] =
+    ["sheet", "header_row", "map", "default_ddd", "hidden", "find_service", "skip_if_open", "sandbox"];
 
 /// Of these, those that a form only switches on. What is a rehearsal by the settings stays one.
-const SWITCHES: [&str; 2] = ["find_service", "sandbox"];
+const SWITCHES: [&str; 3] = ["find_service", "skip_if_open", "sandbox"];
 
 /// The fields of a form, in their order.
 pub struct Form(Vec<(String, String)>);
@@ -33,12 +33,12 @@ impl Form {
 
     /// The same again, in another form that is only sent.
     pub fn hidden(&self) -> Markup {
-        self.hidden_but("")
+        self.hidden_but(&[])
     }
 
     /// The same, but for what that form asks itself.
-    pub fn hidden_but(&self, asked: &str) -> Markup {
-        let others = self.given().filter(|(name, _)| *name != asked);
+    pub fn hidden_but(&self, asked: &[&str]) -> Markup {
+        let others = self.given().filter(|(name, _)| !asked.contains(name));
         html! { @for (name, text) in others { input type="hidden" name=(name) value=(text); } }
     }
 

@@ -6,6 +6,7 @@ use super::cut_off::{CutOffs, again};
 use super::desk::{Answers, Broken, Came, Done, Note, Order, Question, Stage, Standing};
 use super::door::Visitor;
 use super::page::{self, failed, reason, shown};
+use crate::app::counted;
 use crate::app::progress::{self, Why};
 use crate::delivery::{Reason, State};
 use crate::language::filled::whole;
@@ -252,7 +253,7 @@ fn came_of(done: &Done, is_paused: bool) -> Markup {
             },
             Came::Ran(Reason::Stopped) => p role="status" { (tr!("It was stopped; nothing is lost.")) },
             Came::Ran(Reason::Drained) | Came::Idle => p role="status" {
-                (tr!("%{n} of %{total} opened", n = counts.opened, total = counts.total()))
+                (counted::in_words(counts))
             },
         }
         p { (tr!("Batch")) ": " (shown(&done.lote)) }

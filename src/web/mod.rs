@@ -30,6 +30,7 @@ mod secret;
 mod sheet;
 mod sheets;
 mod speech;
+mod teller;
 mod turns;
 mod word;
 mod work;

@@ -1,22 +1,27 @@
 //! What a terminal knows of an import has its place and its words on the page: each state, each guard, each
-//! cause of a wait, and each code beside a row.
+//! cause of a wait, each code beside a row, each question, each note of a run, and each act of a person.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::date;
 use maud::html;
 
 use super::cut_off::CutOffs;
-use super::desk::{Answers, Came, Done, Question, Stage, Standing};
+use super::desk::{Answers, Came, Desk, Done, Question, Stage, Standing};
 use super::door::Visitor;
 use super::page::shown;
+use super::teller::Teller;
 use super::{going, lote};
+use crate::app;
 use crate::app::progress::{self, RefusedFor, Why};
-use crate::delivery::{Halt, PauseReason, Rate, Reason, State};
+use crate::delivery::{Blindness, Fault, Halt, Note, PauseReason, Rate, Reason, State, Watch};
 use crate::language::{Language, said};
-use crate::outbox::{Counts, Reasons, RowReason, state_name};
+use crate::outbox::{Act, Counts, Deed, Reasons, RowReason, Way, state_name};
 use crate::registry::Role;
 use crate::text;
 
@@ -96,6 +101,8 @@ fn what_a_terminal_tells_of_an_import_the_page_tells() {
             guards();
             waits();
             questions();
+            notes();
+            acts();
         });
     }
 }
@@ -173,4 +180,50 @@ fn questions() {
     let typed = asked(Answers::Typed(40));
     tells(&typed, "is it <right>?");
     assert!(!typed.contains("40"), "what is to be typed is not in the page: {typed}");
+}
+
+/// What a person should know of a run as a whole, once it is noticed.
+fn notes() {
+    let why = Fault::Timeout;
+    let notes = [
+        Note::Blind(Blindness::Unseen),
+        Note::Unproven,
+        Note::Unlisted(None),
+        Note::Unlisted(Some(&why)),
+        Note::Recovered(3),
+        Note::Rescued(3),
+    ];
+    let (desk, _words) = Desk::new();
+    let teller = Teller { desk: &desk, language: Language::now() };
+    for note in &notes {
+        teller.note(note.clone());
+    }
+    let stage = Stage::Opening { counts: ONE_OF_EACH, run: Arc::new(run(None)), is_sandbox: false };
+    let standing = Standing { notes: desk.standing().notes, stage, ..Standing::default() };
+    let visitor = Visitor { user: None, role: Role::Abrir };
+    let shown = going::page_of(&standing, &CutOffs::default(), &visitor).into_string();
+    for note in &notes {
+        tells(&shown, &progress::noted(note).expect("it is told"));
+    }
+}
+
+/// Each thing that is kept with a batch has words of its own.
+fn acts() {
+    let act = |deed| Act { at: Timestamp::UNIX_EPOCH, who: "ana".into(), way: Way::Page, deed, n_rows: 3 };
+    let told: BTreeSet<_> = Deed::ALL.into_iter().map(|deed| app::acts::told(&act(deed)).1).collect();
+    assert_eq!(told.len(), Deed::ALL.len(), "{told:?}");
+}
+
+/// Seen in the source: what a terminal asks and the page does not would be found by nobody.
+#[test]
+fn each_question_of_a_terminal_is_asked_on_the_page() {
+    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
+    let sources = fs::read_dir(web).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let sources: String = sources.collect();
+    let asked = include_str!("../app/questions.rs").split("\npub fn ").skip(1);
+    let asked: Vec<_> = asked.filter_map(|rest| rest.split('(').next()).collect();
+    assert!(5 < asked.len(), "{asked:?}");
+    for question in asked {
+        assert!(sources.contains(&format!("questions::{question}(")), "the page does not ask `{question}`");
+    }
 }

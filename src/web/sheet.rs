@@ -46,14 +46,20 @@ fn start(id: &str, form: &Form, Preview { checked, n_to_find, .. }: &Preview) ->
     html! {
         @if checked.n_invalid < checked.n_rows + n_to_find {
             form method="post" action={ "/sheets/" (id) "/import" } {
-                (form.hidden_but("sandbox"))
-                @let rehearses = form.get("sandbox").is_some();
-                p { label { input type="checkbox" name="sandbox" value="true" checked[rehearses]; " "
-                    (tr!("Rehearse it in the sandbox: nothing of it is real"))
-                } }
+                (form.hidden_but(&["skip_if_open", "sandbox"]))
+                (switch(form, "skip_if_open", &tr!("Skip rows whose service has an open ticket of the same type in HubSoft")))
+                (switch(form, "sandbox", &tr!("Rehearse it in the sandbox: nothing of it is real")))
                 p { button { (tr!("Go on to open the valid rows")) } }
             }
         }
+    }
+}
+
+fn switch(form: &Form, name: &str, said: &str) -> Markup {
+    html! {
+        p { label {
+            input type="checkbox" name=(name) value="true" checked[form.get(name).is_some()]; " " (said)
+        } }
     }
 }
 
@@ -232,10 +238,7 @@ fn read_otherwise(form: &Form, summary: Option<&Summary>) -> Markup {
         p { label { (tr!("Area code (DDD) of phones that lack it")) " "
             input name="default_ddd" inputmode="numeric" maxlength="2" size="3" value=(value("default_ddd"));
         } }
-        p { label {
-            input type="checkbox" name="find_service" value="true" checked[form.get("find_service").is_some()]; " "
-            (tr!("Look up in HubSoft which service each customer has"))
-        } }
+        (switch(form, "find_service", &tr!("Look up in HubSoft which service each customer has")))
         @if 0 < n_hidden {
             p { label { (tr!("Hidden rows (%{n})", n = n_hidden)) " "
                 select name="hidden" {

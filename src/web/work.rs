@@ -22,6 +22,7 @@ use super::desk::{
 };
 use super::door::Visitor;
 use super::looks::Looks;
+use super::teller::Teller;
 use crate::app::batches::{self, Answer, Earlier, Wish, Work};
 use crate::app::fault::Fault;
 use crate::app::import::{self, Plan, Ran, Staged, Taken, TakenIn};
@@ -273,6 +274,9 @@ impl Worker<'_> {
             self.keep(work, Some(what), n_left);
         }
         if n_left != 0 {
+            if sending.skip_if_open {
+                self.tell(|| vec![questions::skips_open().into_owned()]);
+            }
             for halted in self.speak(|| merged::halted(&staged.halted, &staged.read.merged, holds_rest)) {
                 self.warn(|| halted);
             }
@@ -397,7 +401,7 @@ impl Worker<'_> {
         let (desk, stop) = (&self.site.desk, self.stop.clone());
         let onlooker = Onlooker::new(Some(Extent::of_batch(&taken_in.before)), policy);
         let control = Control { stop, ..Control::default() };
-        let watch = (&onlooker, &RowLog);
+        let watch = (&onlooker, &(&RowLog, &Teller { desk, language: self.order.language }));
         let run = Box::pin(taken_in.deliver(worker, None, policy, control, &watch));
         let look = look_on(desk, taken_in, &onlooker, is_sandbox, || self.goes_on());
         // Dropping any of them is safe: the run ends first.

@@ -511,6 +511,29 @@ fn the_page_asks_what_the_terminal_asks() {
     assert_eq!(site.audit().tickets, 3, "nothing of it is real");
 }
 
+/// As `--skip-if-open` does it, and with the same words.
+#[test]
+fn rows_whose_service_has_an_open_ticket_are_skipped_for_who_asks_for_it() {
+    let site = Site::new("list_max=0");
+    site.write("ontem.csv", rows(5));
+    site.run(&["import", "ontem.csv", "--rate", "unlimited", "--yes"]).expect(0);
+    site.write("mutirao.toml", "rate = \"200/s\"\n");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let today = rows(30).replace(";Sem sinal;", ";Caiu de novo;");
+    let (_, to, _) = page.bring(&cookie, "hoje.csv", today);
+    assert!(page.get(&to, &[&cookie]).2.contains("name=\"skip_if_open\" value=\"true\"> Skip rows"));
+    page.say(&format!("{to}/import"), &cookie, "skip_if_open=true");
+    let asked = page.until(&cookie, "type the number of tickets");
+    assert!(asked.contains("such a row is skipped"), "{asked}");
+    page.answer(&cookie, &asked, "30");
+    let done = page.until(&cookie, "25 of 30 opened, 5 skipped");
+    for part in ["each row is looked up by itself, since HubSoft gives no list", "(already_open)"] {
+        assert!(done.contains(part), "{part}: {done}");
+    }
+    assert_eq!(site.audit().tickets, 30, "yesterday's among them");
+}
+
 #[test]
 fn a_sheet_that_nobody_chose_is_asked_about() {
     let site = Site::new("");

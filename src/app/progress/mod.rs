@@ -2,10 +2,12 @@
 //! terminal's line and the page are both made of it.
 
 mod forecast;
+mod noted;
 mod onlooker;
 mod refusals;
 mod standing;
 
+pub use noted::noted;
 pub use onlooker::{Extent, Onlooker};
 #[cfg(test)]
 pub use standing::RefusedFor;
