@@ -1,10 +1,17 @@
 //! How a shared outbox stands, for whoever is on call; and rows that are looked for among all of it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::fault::Fault;
 use super::found::{FOUND_MAX, PART_LEN_MIN};
 use crate::delivery::RowId;
+use crate::language::times::local_minute;
 use crate::outbox::{
-    self, Address, Crew, Halted, Imports, PgOutbox, ReadOnlyOutbox, RowDetails, RowName, Searched,
+    self, Address, Crew, Halted, Imports, ListedBatch, PgOutbox, ReadOnlyOutbox, RowDetails, RowName,
+    Searched,
 };
 use crate::ticket::folded_name;
 
@@ -17,10 +24,28 @@ pub struct Overview {
     pub halted: Vec<Halted>,
     /// What the latest are called.
     pub batches: Vec<String>,
+    /// How far they were, by what they are called.
+    pub listed: BTreeMap<String, ListedBatch>,
     /// Who had them imported last.
     pub imports: Imports,
     /// The HubSoft that it belongs to, once something was sent.
     pub host: Option<String>,
+}
+
+/// How far a batch was when its last complete run ended; else how long its file is.
+pub fn how_far(listed: &ListedBatch) -> Option<Cow<'static, str>> {
+    let summary = listed.summary.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let counted =
+        summary.and_then(|of| Some((of["counts"]["opened"].as_u64()?, of["counts"]["total"].as_u64()?)));
+    match (counted, listed.finished_at, listed.n_rows) {
+        (Some((n, total)), Some(at), _) => Some(tr!(
+            "%{n} of %{total} opened when its last run ended, %{at}",
+            n = n,
+            total = total,
+            at = local_minute(at)
+        )),
+        (_, _, n_rows) => n_rows.map(|n| tr!("%{n} %{n|row|rows} in its file", n = n)),
+    }
 }
 
 pub async fn overview(address: &Address) -> Result<Overview, Fault> {
@@ -31,6 +56,7 @@ pub async fn overview(address: &Address) -> Result<Overview, Fault> {
         crew: outbox.crew().await?,
         halted: outbox.halted().await?,
         imports: outbox.latest_imports(&batches).await?,
+        listed: outbox.listed(&batches).await?,
         host: outbox.host().await?,
         batches,
     };

@@ -49,6 +49,16 @@ pub struct BatchInfo {
     pub results: Option<ResultsInfo>,
 }
 
+/// What is known of a batch without counting its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedBatch {
+    /// Of its last whole file.
+    pub n_rows: Option<u64>,
+    /// When its last complete run ended, and what was handed to `finish_run` then.
+    pub finished_at: Option<Timestamp>,
+    pub summary: Option<String>,
+}
+
 /// The results that an import wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultsInfo {

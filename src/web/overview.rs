@@ -10,7 +10,7 @@ use super::lote::one_row;
 use super::page::{self, failed, scrolling, shown};
 use super::plot::plot;
 use crate::app::fault::Fault;
-use crate::app::overview::{Met, Overview};
+use crate::app::overview::{Met, Overview, how_far};
 use crate::app::{CrewTold, acts};
 use crate::delivery::State;
 use crate::language::filled::{decimal, whole};
@@ -36,7 +36,7 @@ pub fn section(overview: Result<&Overview, &Fault>, role: Role) -> Markup {
     }
 }
 
-fn standing(Overview { now, crew, halted, batches, imports, host }: &Overview, role: Role) -> Markup {
+fn standing(Overview { now, crew, halted, batches, listed, imports, host }: &Overview, role: Role) -> Markup {
     let opens = role == Role::Abrir;
     html! {
         @if let Some(host) = host { p { (shown(&acts::at_host(host))) } }
@@ -60,7 +60,9 @@ fn standing(Overview { now, crew, halted, batches, imports, host }: &Overview, r
                 } @else {
                     (shown(name))
                 }
-                @if let Some(import) = imports.get(name) { ": " (shown(&acts::imported(import))) }
+                @let far = listed.get(name).and_then(how_far);
+                @let told = far.into_iter().chain(imports.get(name).map(acts::imported)).collect::<Vec<_>>();
+                @if !told.is_empty() { ": " (shown(&told.join("; "))) }
             } } }
         }
     }

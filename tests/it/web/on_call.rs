@@ -48,7 +48,10 @@ async fn whoever_is_on_call_sees_what_waits_and_what_became_of_the_last_day() {
     let site = Site::new("");
     let who = "INSERT INTO mutirao.meta (key, value) VALUES ('host', 'hubsoft.example.com');
         INSERT INTO mutirao.act (batch, at, who, way, deed, n_rows)
-             VALUES ('norte', now(), 'ana', 'terminal', 'import', 3), ('norte', now(), 'bia', 'page', 'cancel', 1);";
+             VALUES ('norte', now(), 'ana', 'terminal', 'import', 3), ('norte', now(), 'bia', 'page', 'cancel', 1);
+        INSERT INTO mutirao.batch (name, finished_at, summary) VALUES ('oeste', now(), '{\"counts\"');
+        UPDATE mutirao.batch SET finished_at = now(), summary = '{\"counts\": {\"opened\": 7, \"total\": 9}}'
+         WHERE name = 'sul';";
     let (_database, page, cookie) = begun(&site, &format!("{ROWS}{who}")).await;
     let (status, _, body) = page.get("/", &[&cookie]);
     assert_eq!(status, 200, "{body}");
@@ -62,6 +65,9 @@ async fn whoever_is_on_call_sees_what_waits_and_what_became_of_the_last_day() {
         "1 row settled in the last minute",
         "at `hubsoft.example.com`",
         "<a href=\"/batch?batch=norte\">norte</a>: imported last by `ana` at the terminal, ",
+        "<a href=\"/batch?batch=sul\">sul</a>: 7 of 9 opened when its last run ended, ",
+        // What is damaged is not told.
+        "<a href=\"/batch?batch=oeste\">oeste</a></li>",
         "src=\"/live.js\"",
     ] {
         assert!(body.contains(part), "{part}: {body}");

@@ -1,5 +1,7 @@
 //! Batches, and the files that they came from.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -9,7 +11,7 @@ use super::super::values::Time;
 use super::{ReadFilter, counts, field_names, ms};
 use crate::delivery::OutboxError;
 use crate::outbox::stored::{count, stored, time};
-use crate::outbox::{BatchId, BatchInfo, FileBatch, ImportId, ResultsInfo, Scope, SourceInfo};
+use crate::outbox::{BatchId, BatchInfo, FileBatch, ImportId, ListedBatch, ResultsInfo, Scope, SourceInfo};
 use crate::ticket::code::BatchCode;
 
 impl PgOutbox {
@@ -145,6 +147,27 @@ impl PgOutbox {
             .fetch_all(&mut *self.conn().await?)
             .await
             .trouble()
+    }
+
+    /// What is known of these batches, by their names; however many rows they have.
+    pub async fn listed(&self, names: &[String]) -> Result<BTreeMap<String, ListedBatch>, OutboxError> {
+        type Columns = (String, Option<i64>, Option<i64>, Option<String>);
+        let sql = format!(
+            "SELECT b.name, s.n_rows, {}, b.summary
+               FROM mutirao.batch b LEFT JOIN mutirao.source s ON s.id = b.source WHERE b.name = ANY($1)",
+            ms("b.finished_at")
+        );
+        let found: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(names)
+            .persistent(false)
+            .fetch_all(&mut *self.conn().await?)
+            .await
+            .trouble()?;
+        let listed = |(name, n_rows, finished_at, summary): Columns| {
+            let (n_rows, finished_at) = (n_rows.map(count), finished_at.map(time));
+            (name, ListedBatch { n_rows, finished_at, summary })
+        };
+        Ok(found.into_iter().map(listed).collect())
     }
 
     /// The names of at most `n` batches, of what came in last first.
