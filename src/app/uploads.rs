@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -32,9 +33,12 @@ const ALL_LEN_MAX: u64 = 2 << 30;
 /// made of it.
 const NAME_LEN_MAX: usize = 120;
 
+#[derive(Clone)]
 pub struct Uploads {
     folder: PathBuf,
     all_len_max: u64,
+    /// Whoever makes room there, or takes it: one after the other.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Sheets that are kept and came later, and how long they are together with the one in question.
@@ -44,8 +48,8 @@ struct Newer {
 }
 
 /// A sheet that is being received; gone when dropped.
-pub struct Upload<'a> {
-    uploads: &'a Uploads,
+pub struct Upload {
+    uploads: Uploads,
     owner: Option<String>,
     folder: TempDir,
     file: File,
@@ -55,11 +59,11 @@ pub struct Upload<'a> {
 
 impl Uploads {
     pub fn at(state_folder: &Path) -> Self {
-        Self { folder: state_folder.join(FOLDER), all_len_max: ALL_LEN_MAX }
+        Self { folder: state_folder.join(FOLDER), all_len_max: ALL_LEN_MAX, turn: Arc::default() }
     }
 
     /// Begins to receive a sheet of this name. `owner`: who may find it, by a name that can stand in a path.
-    pub fn begin(&self, owner: Option<&str>, name: &str) -> Result<Upload<'_>, Fault> {
+    pub fn begin(&self, owner: Option<&str>, name: &str) -> Result<Upload, Fault> {
         let begin = || {
             temporary::make_folder(&self.folder)?;
             temporary::sweep(&self.folder);
@@ -69,7 +73,14 @@ impl Uploads {
             let file = platform::private(File::options().write(true).create_new(true)).open(path)?;
             // Another name is another batch.
             let digest = Sha256::new_with_prefix(name).chain_update([0]);
-            Ok(Upload { uploads: self, owner: owner.map(str::to_owned), folder, file, digest, len: 0 })
+            Ok(Upload {
+                uploads: self.clone(),
+                owner: owner.map(str::to_owned),
+                folder,
+                file,
+                digest,
+                len: 0,
+            })
         };
         begin().map_err(|error| self.fault(error))
     }
@@ -79,6 +90,12 @@ impl Uploads {
         let folder = owned(owner, Some(id).filter(|id| is_id(id))?);
         let mut entries = fs::read_dir(self.folder.join(folder)).ok()?;
         Some(entries.next()?.ok()?.path())
+    }
+
+    /// As if somebody else made room there.
+    #[cfg(test)]
+    pub fn held(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.turn.lock().unwrap()
     }
 
     /// Removes those that came before.
@@ -128,14 +145,15 @@ impl Uploads {
     }
 }
 
-impl Upload<'_> {
+impl Upload {
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.digest.update(bytes);
         self.len += bytes.len();
         self.file.write_all(bytes).map_err(|error| self.uploads.fault(error))
     }
 
-    /// Keeps it. Returns what it is called from now on: the same sheet once more is the same one.
+    /// Keeps it, and waits for the disk. Returns what it is called from now on: the same sheet once more is
+    /// the same one.
     pub fn finish(self) -> Result<String, Fault> {
         let Self { uploads, owner, folder, file, digest, len } = self;
         let id = hexadecimal(digest.finalize().into());
@@ -146,6 +164,7 @@ impl Upload<'_> {
             // Windows renames no folder in which a file is open.
             drop(file);
             platform::sync_folder(folder.path())?;
+            let _turn = uploads.turn.lock().unwrap_or_else(PoisonError::into_inner);
             let oldest = Timestamp::now().checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
             let room = uploads.all_len_max.saturating_sub(len as u64);
             uploads.forget(|newer, came| KEPT_MAX <= newer.n + 1 || room < newer.len || came < oldest)?;

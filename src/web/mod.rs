@@ -4,6 +4,7 @@
 //! [`serve`] answers at an address; who is let in: [`door`].
 
 mod answer;
+mod apart;
 mod batches;
 mod bring;
 mod cut_off;
@@ -53,6 +54,7 @@ use crate::outbox::{BatchInfo, Counts, Way};
 use crate::registry::Users;
 use crate::service::server::{self, Bounds};
 use crate::settings::Sources;
+use apart::apart;
 use deeds::{Asked, Deeds};
 pub use desk::Came;
 use desk::{Desk, Word};
@@ -165,9 +167,10 @@ pub struct Ordered {
 /// stopped cleanly.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, ordered: Ordered) {
     let answering = TowerToHyperService::new(answer::router(Arc::clone(&site)));
+    let (Ordered { words, deeds }, imports, stop) = (ordered, Arc::clone(&site), site.stop.clone());
     tokio::join!(
         server::serve(listener, BOUNDS, answering, &site.stop),
-        work::apart(Arc::clone(&site), ordered.words),
-        ordered.deeds.work(&site.stop),
+        apart(move || async move { work::work(&imports, words, &imports.stop).await }),
+        apart(move || async move { deeds.work(&stop).await }),
     );
 }

@@ -20,6 +20,7 @@ use super::desk::{Order, order_number};
 use super::door::{For, Visitor};
 use super::form::{Form, name_of};
 use super::speech::{language, not_found, spoken};
+use super::turns::Turn;
 use super::{Route, Site, files, page, sheet};
 use crate::app::fault::Fault;
 use crate::app::marked::marked;
@@ -59,10 +60,10 @@ async fn receive(
     form: Multipart,
 ) -> Response {
     let Some(uploads) = &site.uploads else { return not_found(headers).await };
-    let Some(_turn) = site.receiving.try_take(visitor.user.as_ref()) else {
+    let Some(turn) = site.receiving.try_take(visitor.user.as_ref()) else {
         return (StatusCode::SERVICE_UNAVAILABLE, spoken(&headers, page::too_many_sheets)).into_response();
     };
-    match take(uploads, &visitor, form).await {
+    match take(uploads, &visitor, form, turn).await {
         Ok(id) => Redirect::to(&format!("/sheets/{id}")).into_response(),
         Err(Untaken::Fault(fault)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, spoken(&headers, || page::not_kept(&fault))).into_response()
@@ -97,7 +98,12 @@ impl From<Fault> for Untaken {
     }
 }
 
-async fn take(uploads: &Uploads, visitor: &Visitor, mut form: Multipart) -> Result<String, Untaken> {
+async fn take(
+    uploads: &Uploads,
+    visitor: &Visitor,
+    mut form: Multipart,
+    turn: Turn,
+) -> Result<String, Untaken> {
     let mut progress = Progress::begins();
     while let Some(mut field) = progress.of(form.next_field()).await?? {
         if field.name() != Some("sheet") {
@@ -109,7 +115,12 @@ async fn take(uploads: &Uploads, visitor: &Visitor, mut form: Multipart) -> Resu
             upload.push(&bytes)?;
         }
         if 0 < upload.len {
-            return Ok(upload.finish()?);
+            // A disk takes its time, whoever waits for it.
+            let kept = spawn_blocking(move || {
+                let _turn = turn;
+                upload.finish()
+            });
+            return Ok(kept.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))?);
         }
     }
     Err(Untaken::NoSheet(StatusCode::BAD_REQUEST))
@@ -245,6 +256,7 @@ async fn order(
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::sync::mpsc;
 
     use axum::body::Body;
     use axum::extract::Request;
@@ -266,23 +278,34 @@ mod tests {
         b"--b\r\nContent-Disposition: form-data; name=\"sheet\"; filename=\"q.csv\"\r\n\r\nid_cliente_servico\n";
     const TAIL: &[u8] = b"\r\n--b--\r\n";
 
-    /// The answer to a sheet that comes in so many pieces of so many bytes, one each so many seconds.
-    async fn upload(n_pieces: usize, len: usize, seconds: u64) -> Response {
-        let here = tempfile::tempdir().unwrap();
-        let outboxes =
-            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
-        let environment = Environment::from([("STATE_DIRECTORY", here.path().to_str().unwrap())]);
+    /// A page that keeps what it has in `here`, and the cookie of a browser that is inside.
+    async fn begun(here: &FilePath) -> (Arc<Site>, String) {
+        let outboxes = Outboxes { url: None, here: here.to_owned(), user: String::new(), way: Way::Terminal };
+        let environment = Environment::from([("STATE_DIRECTORY", here.to_str().unwrap())]);
         let sources = Sources::load(environment, None).unwrap();
         let (at, stop) = (HERE.parse().unwrap(), CancellationToken::new());
         let (site, _ordered) = Site::new(at, None, None, outboxes, sources, |_, _| 0, stop);
         let address = RefCell::new(String::new());
         let tell = |told: &str| told.clone_into(&mut address.borrow_mut());
         assert!(site.tell_addresses(tell).now_or_never().is_none());
-        let mut router = router(site);
         let entered = Request::get(address.take()).header(HOST, HERE).body(Body::empty()).unwrap();
-        let Ok(entered) = router.call(entered).await;
+        let Ok(entered) = router(Arc::clone(&site)).call(entered).await;
         let cookie = entered.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        (site, cookie)
+    }
 
+    /// The answer to a sheet that comes so.
+    async fn brought(site: &Arc<Site>, cookie: &str, comes: Body) -> Response {
+        let request = Request::post("/sheets").header(HOST, HERE).header(ORIGIN, format!("http://{HERE}"));
+        let request = request.header(COOKIE, cookie).header(CONTENT_TYPE, "multipart/form-data; boundary=b");
+        let Ok(answer) = router(Arc::clone(site)).call(request.body(comes).unwrap()).await;
+        answer
+    }
+
+    /// The answer to one that comes in so many pieces of so many bytes, one each so many seconds.
+    async fn upload(n_pieces: usize, len: usize, seconds: u64) -> Response {
+        let here = tempfile::tempdir().unwrap();
+        let (site, cookie) = begun(here.path()).await;
         let comes = unfold(0, move |n| async move {
             let piece = match n {
                 0 => Bytes::from_static(HEAD),
@@ -293,9 +316,7 @@ mod tests {
             sleep(Duration::from_secs(seconds)).await;
             Some((Ok::<_, std::io::Error>(piece), n + 1))
         });
-        let request = Request::post("/sheets").header(HOST, HERE).header(ORIGIN, format!("http://{HERE}"));
-        let request = request.header(COOKIE, cookie).header(CONTENT_TYPE, "multipart/form-data; boundary=b");
-        let Ok(answer) = router.call(request.body(Body::from_stream(comes)).unwrap()).await;
+        let answer = brought(&site, &cookie, Body::from_stream(comes)).await;
         let kept = std::fs::read_dir(here.path().join("sheets")).map_or(0, Iterator::count);
         assert_eq!(
             kept,
@@ -318,6 +339,31 @@ mod tests {
             let answer = upload(n_pieces, len, seconds).await;
             assert_eq!(answer.status(), expected, "{n_pieces} of {len} bytes each {seconds} s");
         }
+    }
+
+    /// Seen (in reading): while a sheet was put to the disk, nobody was answered.
+    #[tokio::test]
+    async fn pages_are_answered_while_a_sheet_is_kept() {
+        let here = tempfile::tempdir().unwrap();
+        let (site, cookie) = begun(here.path()).await;
+        let ((held, is_held), (answered, waits)) = (mpsc::channel(), mpsc::channel());
+        let uploads = site.uploads.clone().unwrap();
+        let disk = std::thread::spawn(move || {
+            let _held = uploads.held();
+            held.send(()).unwrap();
+            waits.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        is_held.recv().unwrap();
+        let browser = async {
+            let asked = Request::get("/style.css").header(HOST, HERE).body(Body::empty()).unwrap();
+            let Ok(answer) = router(Arc::clone(&site)).call(asked).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let _ = answered.send(());
+        };
+        let comes = Body::from([HEAD, TAIL].concat());
+        let (kept, ()) = tokio::join!(brought(&site, &cookie, comes), browser);
+        assert_eq!(kept.status(), StatusCode::SEE_OTHER);
+        assert!(disk.join().unwrap(), "others waited for it");
     }
 
     /// Seen (in reading): it was read to its end, with the turn of all others, after its reader had left.

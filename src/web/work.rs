@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tokio::runtime;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
@@ -49,16 +47,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is kept that an import goes on: far less than the time within which it does so by itself, and
 /// seldom, since it is written to disk.
 const NOTED_EVERY: Duration = Duration::from_secs(10 * 60);
-
-/// Works on a thread of its own: while a long sheet is read, and taken in, pages are answered.
-pub async fn apart(site: Arc<Site>, words: mpsc::Receiver<Word>) {
-    let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
-        // The system has no more of what it takes: rather slow than not at all.
-        return work(&site, words, &site.stop).await;
-    };
-    let works = spawn_blocking(move || runtime.block_on(work(&site, words, &site.stop)));
-    works.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()));
-}
 
 /// Works on what browsers order, one import after the other, until `stop`; then the one that goes on is
 /// stopped cleanly.
@@ -625,8 +613,11 @@ mod tests {
     use std::path::Path;
     use std::sync::OnceLock;
 
+    use tokio::task::spawn_blocking;
+    use tokio::time::timeout;
     use tower_service::Service;
 
+    use super::super::apart::apart;
     use super::super::form::Form;
     use super::*;
     use crate::app::place::Outboxes;
@@ -683,7 +674,36 @@ mod tests {
             standing.wait_for(is_over).await.unwrap();
             site.stop.cancel();
         };
-        tokio::join!(apart(Arc::clone(&site), ordered.words), browser);
+        let (imports, words) = (Arc::clone(&site), ordered.words);
+        tokio::join!(apart(move || async move { work(&imports, words, &imports.stop).await }), browser);
+    }
+
+    /// Half a day after it was agreed to, what was cut off would ask.
+    #[tokio::test(start_paused = true)]
+    async fn that_an_import_goes_on_is_kept_every_ten_minutes() {
+        let here = tempfile::tempdir().unwrap();
+        let outboxes =
+            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
+        let environment = Environment::from([("STATE_DIRECTORY", here.path().to_str().unwrap())]);
+        let sources = Sources::load(environment, None).unwrap();
+        let (at, stop) = ("127.0.0.1:8674".parse().unwrap(), CancellationToken::new());
+        let (site, mut ordered) = super::super::Site::new(at, None, None, outboxes, sources, |_, _| 0, stop);
+        let (order, stop) = (order_of(here.path()), CancellationToken::new());
+        let (words, said) = (&mut ordered.words, Vec::new());
+        let mut worker =
+            Worker { site: &site, order: &order, words, stop, said, n_asked: &mut 0, kept: None };
+        let (skip_if_open, verify_first, allow_repeats) = (false, false, false);
+        let [binding, rate, batch, content, tickets] = ["b", "10/s", "BBBBBBBB", "c", "t"].map(str::to_owned);
+        let terms = Terms { binding, skip_if_open, verify_first, allow_repeats, rate };
+        let imported_at = Timestamp::now();
+        worker.keep(Some(BatchContent { batch, import: 7, imported_at, content, tickets, terms }), 1);
+        let went_on_at = || site.unfinished.as_ref().unwrap().all().0[0].went_on_at;
+        let agreed_at = went_on_at();
+        let goes_on = |minutes: u64| timeout(Duration::from_secs(60 * minutes), noted(|| worker.goes_on()));
+        assert!(goes_on(9).await.is_err());
+        assert_eq!(went_on_at(), agreed_at);
+        assert!(goes_on(11).await.is_err());
+        assert!(agreed_at < went_on_at());
     }
 
     /// Seen (in reading): it ended the program, and with it the page.
