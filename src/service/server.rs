@@ -115,3 +115,41 @@ where
         None => conversation.await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What came of one request at `path`, as it is.
+    async fn asked(at: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // Who is cut off is told nothing.
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_defect_ends_the_connection_that_came_upon_it_and_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let bounds = Bounds { n_connections_max: 2, one_answer_within: None };
+        let service = service_fn(|request: Request<Incoming>| async move {
+            assert_ne!(request.uri().path(), "/defect");
+            Ok::<_, Infallible>(text(StatusCode::OK, "text/plain", "well".to_owned()))
+        });
+        let browser = async {
+            // As often as there are connections, and once more: none is left taken.
+            for _ in 0..=bounds.n_connections_max {
+                assert_eq!(asked(at, "/defect").await, "");
+            }
+            assert!(asked(at, "/").await.ends_with("well"));
+            stop.cancel();
+        };
+        tokio::join!(serve(listener, bounds, service, &stop), browser);
+    }
+}

@@ -391,11 +391,12 @@ impl Worker<'_> {
         let control = Control { stop, ..Control::default() };
         let watch = (&onlooker, &(&RowLog, &Teller { desk, language: self.order.language }));
         let run = Box::pin(taken_in.deliver(worker, None, policy, control, &watch));
-        let look = look_on(desk, taken_in, &onlooker, is_sandbox, || self.goes_on());
+        let look = look_on(desk, taken_in, &onlooker, is_sandbox);
         // Dropping any of them is safe: the run ends first.
         let ending = tokio::select! {
             ending = run => ending?,
             never = look => match never {},
+            never = noted(|| self.goes_on()) => match never {},
         };
         if let (Reason::Stopped, Some(Stopped { who, how })) = (&ending.reason, self.order.stopped.get()) {
             match how {
@@ -583,21 +584,11 @@ fn meaning(answer: Answer) -> String {
 }
 
 /// Says how it stands, to browsers and to those who look at the outbox from outside.
-async fn look_on(
-    desk: &Desk,
-    taken_in: &TakenIn<'_>,
-    onlooker: &Onlooker,
-    is_sandbox: bool,
-    goes_on: impl Fn(),
-) -> Infallible {
-    let (mut ticks, mut noted) = (interval(LOOK_EVERY), Instant::now());
+async fn look_on(desk: &Desk, taken_in: &TakenIn<'_>, onlooker: &Onlooker, is_sandbox: bool) -> Infallible {
+    let mut ticks = interval(LOOK_EVERY);
     let (looks, mut last) = (Looks::default(), None);
     loop {
         ticks.tick().await;
-        if NOTED_EVERY <= noted.elapsed() {
-            noted = Instant::now();
-            goes_on();
-        }
         let run = Arc::new(onlooker.look_and_say(taken_in.outbox()));
         let counts = taken_in.outbox().reader().counts(taken_in.read.merged.scope());
         // While it cannot be read, it stands as it was seen last.
@@ -605,6 +596,14 @@ async fn look_on(
         if let Some(counts) = last {
             desk.stands(Stage::Opening { counts, run, is_sandbox });
         }
+    }
+}
+
+/// Has it kept that it goes on, as long as it does.
+async fn noted(goes_on: impl Fn()) -> Infallible {
+    loop {
+        sleep(NOTED_EVERY).await;
+        goes_on();
     }
 }
 
@@ -622,8 +621,9 @@ mod tests {
     use super::*;
     use crate::app::place::Outboxes;
     use crate::language::Language;
+    use crate::outbox::Address;
     use crate::registry::Role;
-    use crate::settings::Sources;
+    use crate::settings::{Environment, Sources};
 
     /// A rehearsal of a sheet.
     fn order_of(sheet: &Path) -> Order {
@@ -696,7 +696,18 @@ mod tests {
         let [binding, rate, batch, content, tickets] = ["b", "10/s", "BBBBBBBB", "c", "t"].map(str::to_owned);
         let terms = Terms { binding, skip_if_open, verify_first, allow_repeats, rate };
         let imported_at = Timestamp::now();
-        worker.keep(Some(BatchContent { batch, import: 7, imported_at, content, tickets, terms }), 1);
+        let (outbox, folder) = (Address::File(here.path().join("outbox.db")), here.path().to_owned());
+        let work = Work {
+            folder,
+            outbox,
+            batch: "queda".to_owned(),
+            code: None,
+            is_correction: false,
+            met: None,
+            left: None,
+            answers: batches::Answers::default(),
+        };
+        worker.keep(&work, Some(BatchContent { batch, import: 7, imported_at, content, tickets, terms }), 1);
         let went_on_at = || site.unfinished.as_ref().unwrap().all().0[0].went_on_at;
         let agreed_at = went_on_at();
         let goes_on = |minutes: u64| timeout(Duration::from_secs(60 * minutes), noted(|| worker.goes_on()));
