@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::acts;
 use super::fault::Fault;
 use super::place::Place;
 use super::result_rows::is_real;
 use super::results::folder_of;
 use super::selection::batch_of;
+use super::{BROWSER_WAITS, acts};
 use crate::delivery::State;
 use crate::outbox::{self, Act, AnyReader, BatchInfo, Cursor, ReportRow, RowDetails, Scope};
 use crate::report;
@@ -93,7 +93,7 @@ impl Sought {
 
 /// What is known of the batch that `place` names.
 pub async fn batch(place: &Place) -> Result<BatchInfo, Fault> {
-    let outbox = place.outbox.look().await?;
+    let outbox = place.outbox.look_for(BROWSER_WAITS).await?;
     let batch = batch_of(outbox.reader(), place).await?;
     outbox.close().await?;
     Ok(batch)
@@ -101,7 +101,7 @@ pub async fn batch(place: &Place) -> Result<BatchInfo, Fault> {
 
 /// The first rows of `batch` behind `after` that are sought, in input order.
 pub async fn find(place: &Place, batch: &BatchInfo, sought: Sought, after: Cursor) -> Result<Found, Fault> {
-    let outbox = place.outbox.look().await?;
+    let outbox = place.outbox.look_for(BROWSER_WAITS).await?;
     let reader = outbox.reader();
     let states = sought.states_of(batch);
     let (met, next) = met(reader, batch, &sought, after, FOUND_MAX, |row| Some(row.row)).await?;
@@ -167,7 +167,7 @@ async fn met<T>(
 
 /// Where the results of `batch` lie; `None`: not any more, or not here.
 pub async fn folder(place: &Place, batch: &BatchInfo) -> Result<Option<PathBuf>, Fault> {
-    let outbox = place.outbox.look().await?;
+    let outbox = place.outbox.look_for(BROWSER_WAITS).await?;
     let folder = folder_of(outbox.reader(), place, batch).await?.map(Path::to_owned);
     outbox.close().await?;
     Ok(folder)

@@ -64,3 +64,9 @@ pub use purge::purge;
 pub use resume::resume_lote;
 pub use retry::retry;
 pub use status::{Asked, CrewTold, OutboxStatus, status};
+
+use std::time::Duration;
+
+/// How long a database works on a statement that a browser waits for. Less than its answer may take as a
+/// whole, so that this is told.
+const BROWSER_WAITS: Duration = Duration::from_secs(20);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::BROWSER_WAITS;
 use super::fault::Fault;
 use super::found::{FOUND_MAX, PART_LEN_MIN};
 use crate::delivery::RowId;
@@ -89,7 +90,7 @@ pub async fn search(address: &Address, text: &str, before: Option<RowId>) -> Res
 }
 
 async fn shared(address: &Address) -> Result<PgOutbox, Fault> {
-    match address.look().await? {
+    match address.look_for(BROWSER_WAITS).await? {
         ReadOnlyOutbox::Postgres(outbox) => Ok(outbox),
         ReadOnlyOutbox::Sqlite(_) => Err(Fault::OneWorker),
     }

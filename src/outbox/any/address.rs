@@ -1,11 +1,13 @@
 //! Where an outbox is, and how it is opened.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::sqlite::{self, SqliteOutbox};
 use super::super::{PgOutbox, postgres};
+use super::reader::ANSWER_MAX;
 use super::{AnyOutbox, Ping, ReadOnlyOutbox};
 
 /// Why an outbox was not opened.
@@ -72,9 +74,17 @@ impl Address {
 
     /// Opens it to look at it, whoever works on it.
     pub async fn look(&self) -> Result<ReadOnlyOutbox, OpenFault> {
+        self.look_for(ANSWER_MAX).await
+    }
+
+    /// The same where nobody waits longer than this: nor does a server work longer on a statement.
+    pub async fn look_for(&self, at_most: Duration) -> Result<ReadOnlyOutbox, OpenFault> {
         Ok(match self {
             Self::File(path) => ReadOnlyOutbox::Sqlite(sqlite::Reader::open(path).await?),
-            Self::Postgres(url) => ReadOnlyOutbox::Postgres(PgOutbox::open(url.expose_secret()).await?),
+            Self::Postgres(url) => {
+                let outbox = PgOutbox::open(url.expose_secret()).await?;
+                ReadOnlyOutbox::Postgres(outbox.looking_for(at_most))
+            }
         })
     }
 

@@ -42,6 +42,7 @@ use crate::platform;
 use crate::ticket::code::BatchCode;
 
 /// An outbox to write to.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum AnyOutbox {
     Sqlite(SqliteOutbox),
     Postgres(PgOutbox),

@@ -13,7 +13,7 @@ use crate::delivery::OutboxError;
 use crate::ticket::code::BatchCode;
 
 /// Longest wait for an answer to a question, which may be about millions of rows.
-const ANSWER_MAX: Duration = Duration::from_secs(60);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// An outbox to look at.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]

@@ -59,7 +59,7 @@ mod written;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, SqlSafeStr, Transaction};
 use tokio::time::Instant;
 
 use crate::delivery::OutboxError;
@@ -79,7 +79,7 @@ pub use {listen::Woken, parking::Tidied};
 use distance::Distance;
 use error::Trouble;
 use ready::Ready;
-use session::{Access, Tx, in_time, pin};
+use session::{Access, Tx, in_time, looking};
 
 /// Longest wait for connections to end in order.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
@@ -93,6 +93,8 @@ pub struct PgOutbox {
     /// Where inserts are heard of; `None`: nowhere.
     listen: Option<PgConnectOptions>,
     distance: Distance,
+    /// How long a statement may take that looks. `None`: as long as it takes.
+    looks_for: Option<Duration>,
 }
 
 impl PgOutbox {
@@ -105,7 +107,13 @@ impl PgOutbox {
         let is_pooled = connect::is_pooled(url);
         let ready = Ready::new(connect::pool(options.clone()));
         let listen = (!is_pooled).then_some(options);
-        Ok(Self { ready, is_pooled, listen, distance: Distance::default() })
+        Ok(Self { ready, is_pooled, listen, distance: Distance::default(), looks_for: None })
+    }
+
+    /// The same for who only looks: the server ends a statement that takes longer than this. It does not
+    /// notice by itself that nobody waits any more.
+    pub fn looking_for(self, at_most: Duration) -> Self {
+        Self { looks_for: Some(at_most), ..self }
     }
 
     /// Hears of inserts at `url`: the same database, past the pooler.
@@ -128,11 +136,9 @@ impl PgOutbox {
     /// may give each to another session.
     async fn conn(&self) -> Result<Transaction<'static, Postgres>, OutboxError> {
         let conn = self.ready.take_to_look().await?;
-        let mut tx = Transaction::begin(conn, None).await.trouble()?;
-        if self.is_pooled {
-            sqlx::raw_sql(AssertSqlSafe(pin())).execute(&mut *tx).await.trouble()?;
-        }
-        Ok(tx)
+        // One message, without preparing.
+        let begin = AssertSqlSafe(looking(self.looks_for, self.is_pooled)).into_sql_str();
+        Transaction::begin(conn, Some(begin)).await.trouble()
     }
 
     /// How far the database is.

@@ -70,11 +70,14 @@ const SETTINGS: [(&str, &str); 13] = [
     ("idle_in_transaction_session_timeout", "10s"),
 ];
 
-/// For whoever only looks or reads a file in: what matters of [`SETTINGS`], where a pooler stands between.
-pub(super) fn pin() -> String {
-    format!(
-        "SET LOCAL search_path = {SEARCH_PATH}; SET LOCAL jit = off; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
-    )
+/// Begins a transaction of whoever only looks or reads a file in, with what matters of [`SETTINGS`] where a
+/// pooler stands between.
+pub(super) fn looking(at_most: Option<Duration>, is_pooled: bool) -> String {
+    let pins = format!(
+        "; SET LOCAL search_path = {SEARCH_PATH}; SET LOCAL jit = off; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
+    );
+    let ends = at_most.map(|time| format!("; SET LOCAL statement_timeout = '{}ms'", time.as_millis()));
+    format!("BEGIN{}{}", if is_pooled { &pins } else { "" }, ends.unwrap_or_default())
 }
 
 /// What others may do meanwhile.

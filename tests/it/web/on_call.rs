@@ -1,9 +1,13 @@
 //! A shared outbox on the page: what waits, who works, the last day; what is found in all of it, and what
 //! whoever is on call has done.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use sqlx::{AssertSqlSafe, Connection};
 
-use super::Page;
+use super::{LONG, Page};
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
@@ -195,4 +199,31 @@ async fn what_is_long_done_with_is_not_read_at_each_refresh() {
             break;
         }
     }
+}
+
+/// Seen (in reading): what a browser did not wait for went on in the database, however long it took; another
+/// one with each time that the page was loaded.
+#[tokio::test]
+async fn what_no_browser_waits_for_ends_in_the_database_too() {
+    let site = Site::new("");
+    // It answers in five minutes.
+    let slow = "ALTER TABLE mutirao.worker RENAME TO workers;
+        CREATE VIEW mutirao.worker AS SELECT w.* FROM mutirao.workers w RIGHT JOIN pg_sleep(300) ON true;";
+    let (database, page, cookie) = begun(&site, slow).await;
+    let mut conn = database.connect().await;
+    let asked =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let mut leaves = TcpStream::connect(&page.host).unwrap();
+    let head = format!("GET / HTTP/1.1\r\nHost: {}\r\n{cookie}\r\n\r\n", page.host);
+    leaves.write_all(head.as_bytes()).unwrap();
+    let began = Instant::now();
+    while sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut conn).await.unwrap() == 0 {
+        assert!(began.elapsed() < LONG, "it asks the database");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(leaves);
+    // Who waits is told.
+    let (status, _, body) = page.get("/", &[&cookie]);
+    assert!(status == 200 && body.contains("the outbox did not answer"), "{status} {body}");
+    assert_eq!(sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut conn).await.unwrap(), 0);
 }
