@@ -99,9 +99,16 @@ pub struct Standing {
     pub order: Option<Arc<Order>>,
     pub notes: Vec<Note>,
     pub stage: Stage,
+    /// Whether tickets of it were opened, or could have been.
+    pub has_opened: bool,
 }
 
 impl Standing {
+    /// Whether anybody who opens tickets may know of it: there are tickets of it, or it came to its end.
+    pub fn has_begun(&self) -> bool {
+        self.has_opened || matches!(&self.stage, Stage::Ended(ended) if ended.is_ok())
+    }
+
     /// The number of the question that is asked.
     fn asked(&self) -> Option<u64> {
         match &self.stage {
@@ -146,15 +153,6 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Whether its tickets are, or were, opened.
-    pub fn has_begun(&self) -> bool {
-        match self {
-            Self::Opening { .. } => true,
-            Self::Ended(ended) => ended.is_ok(),
-            Self::Idle | Self::Busy | Self::Finding { .. } | Self::Asked(_) => false,
-        }
-    }
-
     /// Whether another one may be ordered.
     pub fn is_free(&self) -> bool {
         matches!(self, Self::Idle | Self::Ended(_))
@@ -229,8 +227,8 @@ impl Desk {
         let is_taken = self.standing.send_if_modified(|standing| {
             let is_free = standing.stage.is_free();
             if is_free {
-                *standing =
-                    Standing { order: Some(Arc::clone(&order)), notes: Vec::new(), stage: Stage::Busy };
+                let order = Some(Arc::clone(&order));
+                *standing = Standing { order, stage: Stage::Busy, ..Standing::default() };
             }
             is_free
         });
@@ -288,7 +286,10 @@ impl Desk {
     }
 
     pub(super) fn stands(&self, stage: Stage) {
-        self.standing.send_modify(|standing| standing.stage = stage);
+        self.standing.send_modify(|standing| {
+            standing.has_opened |= matches!(stage, Stage::Opening { .. });
+            standing.stage = stage;
+        });
     }
 }
 

@@ -17,16 +17,16 @@ use crate::report;
 use crate::text;
 
 pub fn page_of(standing: &Standing, cut_off: &CutOffs, visitor: &Visitor) -> Markup {
-    let Standing { order, notes, stage } = standing;
+    let Standing { order, notes, stage, .. } = standing;
     let (opens, is_theirs) = (visitor.role == Role::Abrir, standing.is_of(visitor));
     // What was found in a sheet, and is asked of it, is for who brought it alone.
-    let is_whole = opens && (is_theirs || stage.has_begun());
+    let is_whole = opens && (is_theirs || standing.has_begun());
     let order = order.as_deref();
     let body = html! { div #live {
         @if is_whole {
             (stage_of(order, stage, is_theirs && !cut_off.has_latest()))
         } @else {
-            (looked_at(stage))
+            (looked_at(standing))
             // It would wait for who is gone.
             @if opens && !stage.is_free() { (order.map(stop).unwrap_or_default()) }
         }
@@ -64,7 +64,7 @@ fn known(notes: &[Note]) -> Markup {
 }
 
 /// The same for who only looks: nothing of customers, and nothing to do.
-fn looked_at(stage: &Stage) -> Markup {
+fn looked_at(Standing { stage, has_opened, .. }: &Standing) -> Markup {
     html! {
         @match stage {
             Stage::Opening { counts, run, .. } => {
@@ -74,16 +74,22 @@ fn looked_at(stage: &Stage) -> Markup {
             }
             Stage::Ended(ended) => @match &**ended {
                 Ok(done) => (states(&done.counts)),
+                Err(_) if *has_opened => p.warn role="status" {
+                    (tr!("An import ended by an error while it went on: how its rows stand, the first page tells."))
+                },
                 Err(_) => (nothing()),
             },
-            stage if stage.is_free() => (nothing()),
+            Stage::Idle => (nothing()),
+            Stage::Busy if *has_opened => p role="status" {
+                (tr!("The import came to its end; its results are being written."))
+            },
             _ => p role="status" { (tr!("An import is being prepared.")) },
         }
     }
 }
 
 fn nothing() -> Markup {
-    html! { p { (tr!("Nothing is being imported.")) } }
+    html! { p { (tr!("Nothing is being imported from this page.")) } }
 }
 
 /// `leads_on`: to the same once more, where it has ended.
@@ -92,7 +98,7 @@ fn stage_of(order: Option<&Order>, stage: &Stage, leads_on: bool) -> Markup {
     let again = || again(order.filter(|_| leads_on));
     match stage {
         Stage::Idle => {
-            html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
+            html! { p { (tr!("Nothing is being imported from this page. Choose a spreadsheet on the first page.")) } }
         }
         Stage::Busy => html! {
             p role="status" { (tr!("Working on it: this page follows by itself.")) }
@@ -285,5 +291,39 @@ fn files(done: &Done) -> Markup {
     html! {
         h2 { (tr!("Files")) }
         ul { @for name in report::files_in(&done.folder) { li { a href={ "/import/files/" (name) } download { (name) } } } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::desk::Desk;
+    use super::super::parity;
+    use super::*;
+    use crate::language::Language;
+
+    /// Seen (in reading): while its results were written it was told as one that is prepared, and where they
+    /// could not be as none at all; for who opens tickets too, but for who had ordered it.
+    #[test]
+    fn what_was_opened_is_told_while_its_results_are_written_and_where_they_cannot_be() {
+        let (desk, _words) = Desk::new();
+        let looked_at = |stage| {
+            desk.stands(stage);
+            let visitor = Visitor { user: None, role: Role::Acompanhar };
+            let page = page_of(&desk.standing(), &CutOffs::default(), &visitor).into_string();
+            (page, desk.standing().has_begun())
+        };
+        let check = |stage, expected: &str, has_begun| {
+            let (page, begun) = Language::English.speak(|| looked_at(stage));
+            assert!(page.contains(expected) && begun == has_begun, "{expected} {has_begun}: {page}");
+        };
+        let broken = || Stage::Ended(Arc::new(Err(Broken::Panicked)));
+        check(Stage::Busy, "An import is being prepared.", false);
+        check(broken(), "Nothing is being imported from this page.", false);
+        let (counts, run) = (Counts::default(), Arc::new(parity::run(None)));
+        check(Stage::Opening { counts, run, is_sandbox: false }, "<progress", true);
+        check(Stage::Busy, "its results are being written", true);
+        check(broken(), "An import ended by an error while it went on", true);
     }
 }

@@ -53,7 +53,7 @@ fn page_for(stage: Stage, role: Role) -> String {
 }
 
 /// A run in the middle, which goes no faster because of this.
-fn run(why: Option<Why>) -> progress::Standing {
+pub fn run(why: Option<Why>) -> progress::Standing {
     let end = Some((Duration::from_secs(71), date(2026, 11, 27).at(14, 33, 5, 0)));
     let (rate, ceiling) = (Some(4.94), Rate::PerSecond(5.0));
     let refused_for = Some(RefusedFor { words: "sem <plano>".to_owned(), code: "refused".to_owned() });
