@@ -40,6 +40,12 @@ const HTML: &[u8] = b"text/html";
 /// From a head to its answer: longer than a database takes that is in trouble.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
+/// For what a login says: two lines, by whoever is a stranger still.
+const LOGIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// When a browser connects again that cannot follow any more.
+const FOLLOWS_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// What holds of every answer. Nothing is loaded from elsewhere, nothing of ours is shown within another
 /// site's page, nothing is kept. `same-origin`: with `no-referrer`, a browser would not say where a form of
 /// ours comes from.
@@ -192,7 +198,10 @@ struct LoggingIn {
 /// As [`enter`], by name and password.
 async fn log_in(State(site): State<Arc<Site>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let said = axum::Form::from_request(Request::from_parts(parts.clone(), body), &site).await;
+    let said = axum::Form::from_request(Request::from_parts(parts.clone(), body), &site);
+    let Ok(said) = timeout(LOGIN_WITHIN, said).await else {
+        return (StatusCode::REQUEST_TIMEOUT, spoken(&parts.headers, page::too_slow)).into_response();
+    };
     let Ok(axum::Form(LoggingIn { name, password })) = said else {
         return (StatusCode::BAD_REQUEST, spoken(&parts.headers, || page::log_in(None))).into_response();
     };
@@ -309,14 +318,18 @@ fn stopped(site: &Site, number: u64, by: &Visitor, how: How) -> Redirect {
     Redirect::to("/import")
 }
 
-/// Tells each time that the import stands otherwise than before, until the program ends.
-async fn events(State(site): State<Arc<Site>>) -> impl IntoResponse {
-    let stop = site.stop.clone();
-    let told = unfold((site.desk.follow(), stop), async |(mut standing, stop)| {
+/// Tells each time that the import stands otherwise than before, until the program ends or others follow.
+async fn events(State(site): State<Arc<Site>>, Extension(visitor): Extension<Visitor>) -> impl IntoResponse {
+    let ends = site.stop.child_token();
+    site.followers.add(visitor.user.as_ref(), &ends);
+    // Over as well once nobody listens any more.
+    let held = ends.clone().drop_guard();
+    let told = unfold((site.desk.follow(), ends, held), async |(mut standing, ends, held)| {
         // Cancel-safe: a change that was not seen is seen next.
-        let changed = stop.run_until_cancelled(standing.changed()).await;
+        let changed = ends.run_until_cancelled(standing.changed()).await;
         changed?.ok()?;
-        Some((Ok::<_, Infallible>(Event::default().data("changed")), (standing, stop)))
+        let event = Event::default().retry(FOLLOWS_AGAIN_AFTER).data("changed");
+        Some((Ok::<_, Infallible>(event), (standing, ends, held)))
     });
     Sse::new(told).keep_alive(KeepAlive::default())
 }
@@ -343,6 +356,8 @@ mod tests {
 
     use axum::http::Method;
     use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, ORIGIN};
+    use futures_util::StreamExt;
+    use futures_util::stream::pending;
     use tokio::task::spawn_blocking;
     use tokio_util::sync::CancellationToken;
     use tower_service::Service;
@@ -483,6 +498,41 @@ mod tests {
             assert_eq!(answer.status().as_u16(), expected, "{path}");
             assert!(answer.headers().contains_key(CONTENT_SECURITY_POLICY), "{path}");
         }
+    }
+
+    /// Seen (in reading): each of 64 strangers whose login never ended held a connection for half a minute.
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_does_not_come_is_not_waited_for_long() {
+        let here = tempfile::tempdir().unwrap();
+        let (mut router, _ordered) = begun(here.path());
+        let never = pending::<Result<bytes::Bytes, Infallible>>();
+        let request = Request::post("/log-in").header(HOST, HERE).header(ORIGIN, format!("http://{HERE}"));
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let begun = tokio::time::Instant::now();
+        let Ok(answer) = router.call(request.body(Body::from_stream(never)).unwrap()).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::REQUEST_TIMEOUT, LOGIN_WITHIN));
+    }
+
+    /// The same of those who follow an import: of too many of one person the first ends, and is told when to
+    /// come back.
+    #[tokio::test]
+    async fn who_follows_too_often_is_cut_off_and_comes_back_later() {
+        let here = tempfile::tempdir().unwrap();
+        let (mut router, _ordered) = begun(here.path());
+        let answer =
+            ask(&mut router, Method::POST, "/log-in", "", "name=bia&password=bia+likes+horses").await;
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let mut following = Vec::new();
+        for _ in 0..super::super::CONNECTIONS_MAX {
+            let answer = ask(&mut router, Method::GET, "/import/events", &cookie, "").await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let mut told = answer.into_body().into_data_stream();
+            assert_eq!(told.next().await.unwrap().unwrap(), "retry: 10000\ndata: changed\n\n");
+            following.push(told);
+        }
+        assert!(following[0].next().await.is_none());
+        let last = following.last_mut().unwrap();
+        assert!(last.next().now_or_never().is_none(), "it goes on");
     }
 
     /// A list apart from the table on purpose: one more is to be thought about.

@@ -12,6 +12,7 @@ mod deeds;
 mod desk;
 mod door;
 mod files;
+mod followers;
 mod form;
 mod going;
 mod hints;
@@ -59,12 +60,18 @@ use deeds::{Asked, Deeds};
 pub use desk::Came;
 use desk::{Desk, Word};
 use door::{Door, For, Visitor};
+use followers::Followers;
 use lead::Lead;
 use looks::Looks;
 use turns::Turns;
 
 /// At a time; a browser has six.
 const CONNECTIONS_MAX: usize = 64;
+
+/// Of these such as follow an import, and stay open. And of one person's: a browser has six.
+const FOLLOWERS_MAX: usize = 40;
+const FOLLOWERS_OF_ONE_MAX: usize = 8;
+const _: () = assert!(FOLLOWERS_OF_ONE_MAX < FOLLOWERS_MAX && FOLLOWERS_MAX < CONNECTIONS_MAX);
 
 /// Sheets that are received at a time: each may be as long as one may be. And of one person's.
 const RECEIVED_MAX: usize = 8;
@@ -88,6 +95,7 @@ pub struct Site {
     receiving: Turns,
     reading: Turns,
     desk: Desk,
+    followers: Followers,
     deeds: Deeds,
     /// The first page, by what comes before it.
     home: Looks<usize, batches::Looked>,
@@ -130,6 +138,7 @@ impl Site {
             receiving,
             reading,
             desk,
+            followers: Followers::new(FOLLOWERS_MAX, FOLLOWERS_OF_ONE_MAX),
             deeds,
             home: Looks::default(),
             batches: Looks::default(),
