@@ -201,6 +201,24 @@ fn len_in(folder: &Path) -> io::Result<u64> {
     fs::read_dir(folder)?.map(|entry| Ok(entry?.metadata()?.len())).sum()
 }
 
+/// What no name of a file has on Windows, where the first of them names another stream of the same file; nor
+/// is one called like a device there, whatever stands behind the first point.
+const NOT_IN_NAMES: [char; 7] = [':', '?', '*', '<', '>', '|', '"'];
+const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+const NUMBERED_DEVICES: [&str; 2] = ["com", "lpt"];
+
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
+    let is_numbered = |device: &str| {
+        let number = stem.strip_prefix(device).and_then(|rest| {
+            let mut rest = rest.chars();
+            rest.next().filter(|_| rest.next().is_none())
+        });
+        number.is_some_and(|number| number.is_ascii_digit() || matches!(number, '¹' | '²' | '³'))
+    };
+    DEVICES.contains(&&*stem) || NUMBERED_DEVICES.iter().any(|device| is_numbered(device))
+}
+
 /// What a browser calls a file, as a name that a file may have anywhere: the last part of its path, without
 /// what cannot be seen.
 fn named(name: &str) -> String {
@@ -210,9 +228,15 @@ fn named(name: &str) -> String {
         if NAME_LEN_MAX < kept.len() + char.len_utf8() {
             break;
         }
-        kept.push(char);
+        kept.push(if NOT_IN_NAMES.contains(&char) { '_' } else { char });
     }
-    if kept.is_empty() { "planilha".to_owned() } else { kept }
+    // Windows leaves these out.
+    kept.truncate(kept.trim_end_matches(['.', ' ']).len());
+    match &*kept {
+        "" => "planilha".to_owned(),
+        name if is_device(name) => format!("_{name}"),
+        _ => kept,
+    }
 }
 
 #[cfg(test)]
@@ -292,7 +316,17 @@ mod tests {
             ("-", "planilha"),
             ("..", "planilha"),
             ("", "planilha"),
-            ("<b>.csv", "<b>.csv"),
+            // As far as Windows has no such names.
+            ("<b>: a|b? \"*\".csv", "_b__ a_b_ ___.csv"),
+            ("queda.csv:x", "queda.csv_x"),
+            ("queda. . ", "queda"),
+            ("CON", "_CON"),
+            ("nul.queda.csv", "_nul.queda.csv"),
+            ("Com1 .csv", "_Com1 .csv"),
+            ("LPT².xlsx", "_LPT².xlsx"),
+            ("com.csv", "com.csv"),
+            ("com10.csv", "com10.csv"),
+            ("console.csv", "console.csv"),
         ] {
             assert_eq!(named(name), expected, "{name:?}");
         }
