@@ -127,7 +127,7 @@ pub async fn protocolos(
     sought: &Sought,
     after: Cursor,
 ) -> Result<(Vec<String>, Option<Cursor>), Fault> {
-    let outbox = place.outbox.look().await?;
+    let outbox = place.outbox.look_for(BROWSER_WAITS).await?;
     let of = |row: &ReportRow<'_>| row.protocolo.as_deref().map(str::to_owned);
     let met = met(outbox.reader(), batch, sought, after, PROTOCOLOS_MAX, of).await?;
     outbox.close().await?;

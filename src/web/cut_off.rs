@@ -169,7 +169,7 @@ pub fn again(order: Option<&Order>) -> Markup {
 
 fn looks_again(Order { id, form, .. }: &Order) -> Markup {
     html! {
-        form method="get" action={ "/sheets/" (id) } {
+        form method="post" action={ "/sheets/" (id) "/read" } {
             (form.hidden())
             button.plain { (tr!("Look at the spreadsheet again")) }
         }

@@ -17,12 +17,22 @@ const SETTINGS: [&str; 8] =
 /// Of these, those that a form only switches on. What is a rehearsal by the settings stays one.
 const SWITCHES: [&str; 3] = ["find_service", "skip_if_open", "sandbox"];
 
+/// With a column's name behind it: the field that says what this column is, shorter than `map` where it is
+/// one of many.
+pub const COLUMN: &str = "map:";
+
 /// The fields of a form, in their order.
+#[derive(Clone, Default)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
+    /// As a browser sends them.
     pub fn of(fields: Vec<(String, String)>) -> Self {
-        Self(fields)
+        let said = fields.into_iter().filter_map(|(key, text)| match key.strip_prefix(COLUMN) {
+            Some(column) => (!text.is_empty()).then(|| ("map".to_owned(), format!("{column}={text}"))),
+            None => Some((key, text)),
+        });
+        Self(said.collect())
     }
 
     /// What the field `name` says first, unless that is blank.
@@ -55,6 +65,11 @@ impl Form {
         let set = self.get(DESCRICAO).map(|text| format!("{DESCRICAO}={}", text.trim()));
         let set = set.iter().map(|set| ("set", &**set));
         Flags::of_form(self.said().filter(may_say).chain(set))
+    }
+
+    /// What it says of columns: each, and what it is.
+    pub fn maps(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.given().filter(|(key, _)| *key == "map").filter_map(|(_, map)| map.rsplit_once('='))
     }
 
     /// All that it says.

@@ -26,6 +26,7 @@ mod page;
 #[cfg(test)]
 mod parity;
 mod plot;
+mod readings;
 mod row;
 mod rows;
 mod secret;
@@ -63,6 +64,7 @@ use door::{Door, For, Visitor};
 use followers::Followers;
 use lead::Lead;
 use looks::Looks;
+use readings::Readings;
 use turns::Turns;
 
 /// At a time; a browser has six.
@@ -94,6 +96,7 @@ pub struct Site {
     unfinished: Option<Kept>,
     receiving: Turns,
     reading: Turns,
+    readings: Readings,
     desk: Desk,
     followers: Followers,
     deeds: Deeds,
@@ -137,6 +140,7 @@ impl Site {
             unfinished,
             receiving,
             reading,
+            readings: Readings::default(),
             desk,
             followers: Followers::new(FOLLOWERS_MAX, FOLLOWERS_OF_ONE_MAX),
             deeds,

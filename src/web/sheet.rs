@@ -1,11 +1,12 @@
 //! A sheet that was brought: what is recognised, what is wrong, and how it is read otherwise.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use maud::{Markup, html};
 
 use super::bring::bring;
-use super::form::{DESCRICAO, Form};
+use super::form::{COLUMN, DESCRICAO, Form};
 use super::hints::on_the_page;
 use super::page::{failed, page, scrolling, shown};
 use crate::app::check::Checked;
@@ -19,26 +20,60 @@ use crate::printable;
 use crate::text;
 use crate::ticket::{CUSTOMER_NOT_ASKED, Field, Problem, trim};
 
+/// What the lines of the columns have together, and those of the problems. Bytes. Source: with all else that
+/// a first view has it is 100 KiB at most, and 60 columns with short cells are shown.
+const COLUMNS_LEN_MAX: usize = 44 * 1024;
+const PROBLEMS_LEN_MAX: usize = 24 * 1024;
+
 /// Repeats that are told one by one.
 const REPEATS_TOLD: usize = 100;
 
-/// A sheet by the name `name`, read as `form` says.
-pub fn page_of(id: &str, name: &str, form: &Form, preview: &Result<Preview, Fault>) -> Markup {
+/// A sheet by the name `name`, read as `form` says, which is kept as `read`.
+pub fn page_of(
+    id: &str,
+    name: &str,
+    read: Option<&str>,
+    form: &Form,
+    preview: &Result<Preview, Fault>,
+) -> Markup {
     let body = match preview {
         Err(fault) => html! {
             (failed(fault))
             h2 { (tr!("Read it otherwise")) }
-            form method="get" { (read_otherwise(form, None)) }
+            (reads(id, &html! {
+                (read_otherwise(form, None))
+                @for map in form.given().filter(|(key, _)| *key == "map") { (any_column(map.1)) }
+                (any_column(""))
+            }))
         },
         Ok(preview) => html! {
             (verdict(preview))
             (start(id, form, preview))
-            (reasons(id, form, preview))
-            (recognised(form, preview))
+            (reasons(id, read, preview))
+            (recognised(id, form, preview))
             (rows(preview))
         },
     };
     page(&shown(name), &body)
+}
+
+/// What was said of how it is to be read is not kept any more.
+pub fn forgotten(id: &str) -> Markup {
+    let body = html! {
+        p { (tr!("what was said of how it is to be read is kept for a while only: say it again")) }
+        p { a href={ "/sheets/" (id) } { (tr!("To the spreadsheet")) } }
+    };
+    page(&tr!("The spreadsheet is to be read anew"), &body)
+}
+
+/// Asks for the sheet once more, read as what is within says.
+fn reads(id: &str, asked: &Markup) -> Markup {
+    html! {
+        form method="post" action={ "/sheets/" (id) "/read" } {
+            (asked)
+            p { button { (tr!("Check again")) } }
+        }
+    }
 }
 
 /// Leads on to the import, which asks before it sends anything.
@@ -82,7 +117,7 @@ fn verdict(Preview { checked, n_to_find, .. }: &Preview) -> Markup {
 }
 
 /// Why rows would not be opened, the commonest reason first, each with how to mend it; and how to go on.
-fn reasons(id: &str, form: &Form, Preview { checked, hints, n_to_find, .. }: &Preview) -> Markup {
+fn reasons(id: &str, read: Option<&str>, Preview { checked, hints, n_to_find, .. }: &Preview) -> Markup {
     let reasons: Reasons = checked.reasons(&tr!("repeats an earlier line, and would be skipped"));
     let is_wrong = |reason: &&RowReason| reason.code.as_deref() != Some(CUSTOMER_NOT_ASKED.code);
     let told: Vec<_> = reasons.told.iter().filter(is_wrong).collect();
@@ -122,7 +157,7 @@ fn reasons(id: &str, form: &Form, Preview { checked, hints, n_to_find, .. }: &Pr
         @if 0 < reasons.n_others { p { (tr!("and %{n} more", n = reasons.n_others)) } }
         @if *n_to_find < checked.n_invalid {
             form method="get" action={ "/sheets/" (id) "/problems.xlsx" } {
-                (form.hidden())
+                @if let Some(read) = read { input type="hidden" name="read" value=(read); }
                 p { button.plain { (tr!("Download the problems as a workbook")) } }
             }
             @if checked.n_invalid == checked.n_rows && *n_to_find == 0 {
@@ -147,11 +182,16 @@ fn lines(n_rows: u64, examples: &[ExampleRow]) -> String {
 }
 
 /// What was found out about the file, and its columns, to be read otherwise.
-fn recognised(form: &Form, preview: &Preview) -> Markup {
+fn recognised(id: &str, form: &Form, preview: &Preview) -> Markup {
+    let known = Known::of(form, &preview.summary);
+    let (lines, shown_names) = lines_of(&preview.columns, &known);
+    let n_untold = preview.columns.len() - lines.len();
+    // What was said of the others is said again.
+    let others = form.maps().filter(|(column, _)| !shown_names.contains(trim(column)));
     html! {
         h2 { (tr!("What was recognised")) }
         ul { @for line in preview.summary.lines() { li { (shown(&line)) } } }
-        form method="get" {
+        (reads(id, &html! {
             (scrolling(&tr!("What was recognised"), &html! {
                 table {
                     thead { tr {
@@ -159,22 +199,61 @@ fn recognised(form: &Form, preview: &Preview) -> Markup {
                         th scope="col" { (tr!("Examples")) }
                         th scope="col" { (tr!("Read as")) }
                     } }
-                    tbody { @for column in &preview.columns { (one_column(column, form, &preview.summary)) } }
+                    tbody { @for line in &lines { (line) } }
                 }
             }))
+            @for (column, target) in others {
+                input type="hidden" name="map" value={ (column) "=" (target) };
+            }
+            @if 0 < n_untold {
+                p { (tr!("and %{n} more %{n|column|columns}, of which one is shown once it is said what it is", n = n_untold)) }
+                (any_column(""))
+            }
             (read_otherwise(form, Some(&preview.summary)))
-        }
+        }))
     }
 }
 
-fn one_column(Column { name, examples }: &Column, form: &Form, summary: &Summary) -> Markup {
-    let trimmed = trim(name);
-    let is_of = |column: &str| trim(column) == trimmed;
-    let target = summary.columns.iter().find(|(column, _)| is_of(column)).map(|(_, target)| target);
-    let by_form = form.said().filter(|(key, _)| *key == "map");
-    let mut by_form = by_form.filter_map(|(_, map)| map.rsplit_once('='));
-    let is_said =
-        by_form.any(|(column, _)| is_of(column)) || summary.remembered.iter().any(|map| is_of(&map.column));
+/// What is known of columns, by their names without what stands around them.
+struct Known<'a> {
+    targets: HashMap<&'a str, &'a Target>,
+    /// Of which it was said, now or before.
+    said: HashSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(form: &'a Form, summary: &'a Summary) -> Self {
+        let mut targets = HashMap::new();
+        for (column, target) in &summary.columns {
+            targets.entry(trim(column)).or_insert(target);
+        }
+        let by_form = form.maps().map(|(column, _)| column);
+        let by_memory = summary.remembered.iter().map(|map| map.column.as_str());
+        Self { targets, said: by_form.chain(by_memory).map(trim).collect() }
+    }
+}
+
+/// The lines of as many columns as there is room for, in the order of the file; those first that are
+/// something. And what these are called.
+fn lines_of<'a>(columns: &'a [Column], known: &Known<'_>) -> (Vec<Markup>, HashSet<&'a str>) {
+    let (something, nothing): (Vec<_>, Vec<_>) =
+        columns.iter().enumerate().partition(|(_, column)| known.targets.contains_key(trim(&column.name)));
+    let (mut room, mut lines) = (COLUMNS_LEN_MAX, Vec::new());
+    for (at, column) in something.into_iter().chain(nothing) {
+        let line = one_column(column, known);
+        // Another one may be shorter.
+        if let Some(left) = room.checked_sub(line.0.len()) {
+            room = left;
+            lines.push((at, line));
+        }
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    let names = lines.iter().map(|(at, _)| trim(&columns[*at].name)).collect();
+    (lines.into_iter().map(|(_, line)| line).collect(), names)
+}
+
+fn one_column(Column { name, examples }: &Column, known: &Known<'_>) -> Markup {
+    let (target, is_said) = (known.targets.get(trim(name)).copied(), known.said.contains(trim(name)));
     let recognised = match target {
         Some(target) if !is_said => tr!("%{field} (recognised)", field = target),
         _ => tr!("as recognised"),
@@ -187,17 +266,24 @@ fn one_column(Column { name, examples }: &Column, form: &Form, summary: &Summary
             th scope="row" { (shown(name)) }
             td { @for example in examples { (printable::name(example)) br; } }
             td {
-                select name="map" aria-label=(tr!("Read the column %{column} as", column = shown(name))) {
+                select name={ (COLUMN) (name) } aria-label=(tr!("Read the column %{column} as", column = shown(name))) {
                     option value="" { (recognised) }
-                    @if let Some(other) = other { option value={ (name) "=" (other) } selected { (other) } }
+                    @if let Some(other) = other { option selected { (other) } }
                     @for field in &fields {
-                        option value={ (name) "=" (field) } selected[is_said && target == Some(field)] {
-                            (field)
-                        }
+                        option selected[is_said && target == Some(field)] { (field) }
                     }
                 }
             }
         }
+    }
+}
+
+/// What one is that has no line of its own.
+fn any_column(said: &str) -> Markup {
+    html! {
+        p { label { (tr!("A column and what it is")) " "
+            input.wide name="map" placeholder="Cód. Serviço=id_cliente_servico" value=(said);
+        } }
     }
 }
 
@@ -248,19 +334,21 @@ fn read_otherwise(form: &Form, summary: Option<&Summary>) -> Markup {
                 }
             } }
         }
-        @if summary.is_none() {
-            p { label { (tr!("A column and what it is")) " "
-                input.wide name="map" placeholder="Cód. Serviço=id_cliente_servico" value=(value("map"));
-            } }
-        }
-        p { button { (tr!("Check again")) } }
     }
 }
 
 /// The problems one by one.
 fn rows(preview: &Preview) -> Markup {
     let Preview { problems, n_problems, checked, .. } = preview;
-    let n_untold = n_problems - problems.len() as u64;
+    let mut room = PROBLEMS_LEN_MAX;
+    let lines = problems.iter().map(|(line, problem)| one_problem(*line, problem, checked));
+    let lines: Vec<_> = lines
+        .map_while(|line| {
+            room = room.checked_sub(line.0.len())?;
+            Some(line)
+        })
+        .collect();
+    let n_untold = n_problems - lines.len() as u64;
     html! {
         @if !problems.is_empty() {
             h2 { (tr!("Row by row")) }
@@ -272,9 +360,7 @@ fn rows(preview: &Preview) -> Markup {
                         th scope="col" { (tr!("Found")) }
                         th scope="col" { (tr!("What is wrong")) }
                     } }
-                    tbody {
-                        @for (line, problem) in problems { (one_problem(*line, problem, checked)) }
-                    }
+                    tbody { @for line in &lines { (line) } }
                 }
             }))
             @if 0 < n_untold { p { (tr!("and %{n} more", n = n_untold)) } }

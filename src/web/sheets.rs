@@ -12,6 +12,7 @@ use axum::extract::{DefaultBodyLimit, Extension, Multipart, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -43,10 +44,11 @@ const READ_WITHIN: Duration = Duration::from_secs(60);
 /// What is bounded here rather than by the time that an answer takes as a whole.
 pub const BY_PIECES: [&str; 3] = ["/sheets", "/sheets/{id}", "/sheets/{id}/problems.xlsx"];
 
-pub fn routes() -> [Route; 4] {
+pub fn routes() -> [Route; 5] {
     [
         ("/sheets", For::WhoOpens, post(receive).layer(DefaultBodyLimit::max(LEN_MAX))),
         ("/sheets/{id}", For::WhoOpens, get(read)),
+        ("/sheets/{id}/read", For::WhoOpens, post(read_otherwise)),
         ("/sheets/{id}/problems.xlsx", For::WhoOpens, get(problems)),
         ("/sheets/{id}/import", For::WhoOpens, post(order)),
     ]
@@ -151,23 +153,63 @@ impl Progress {
     }
 }
 
-/// What is found in a sheet, read as the form says.
+/// Keeps how a sheet is to be read, and leads to what is found in it then.
+async fn read_otherwise(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<String>,
+    axum::Form(fields): axum::Form<Vec<(String, String)>>,
+) -> Response {
+    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(visitor.owner(), &id));
+    if kept.is_none() {
+        return not_found(headers).await;
+    }
+    let read = site.readings.keep(visitor.user.as_ref(), Form::of(fields));
+    Redirect::to(&format!("/sheets/{id}?read={read}")).into_response()
+}
+
+/// What a sheet is read as.
+#[derive(Deserialize)]
+struct ReadAs {
+    /// As [`Readings::keep`] called it. `None`: as it is recognised.
+    ///
+    /// [`Readings::keep`]: super::readings::Readings::keep
+    read: Option<String>,
+}
+
+impl ReadAs {
+    /// `None`: that is not kept any more.
+    fn form(&self, site: &Site, visitor: &Visitor) -> Option<Form> {
+        match &self.read {
+            Some(read) => site.readings.find(visitor.user.as_ref(), read),
+            None => Some(Form::default()),
+        }
+    }
+}
+
+fn forgotten(headers: &HeaderMap, id: &str) -> Response {
+    (StatusCode::GONE, spoken(headers, || sheet::forgotten(id))).into_response()
+}
+
+/// What is found in a sheet.
 async fn read(
     State(site): State<Arc<Site>>,
     headers: HeaderMap,
     Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
-    Query(fields): Query<Vec<(String, String)>>,
+    Query(read_as_said): Query<ReadAs>,
 ) -> Response {
     let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(visitor.owner(), &id));
     let Some(kept) = kept else { return not_found(headers).await };
-    let form = Form::of(fields);
+    let Some(form) = read_as_said.form(&site, &visitor) else { return forgotten(&headers, &id) };
     let name = name_of(&kept);
     let preview = |file, kept: &FilePath, reading, memory: &_, goes_on: GoesOn<'_>| {
         preview(file, kept, reading, memory, goes_on)
     };
     let preview = read_as(&site, &visitor, &form, kept, language(&headers), preview).await;
-    spoken(&headers, || sheet::page_of(&id, &name, &form, &preview)).into_response()
+    let read = read_as_said.read.as_deref();
+    spoken(&headers, || sheet::page_of(&id, &name, read, &form, &preview)).into_response()
 }
 
 /// What is wrong with it, as a workbook.
@@ -176,11 +218,12 @@ async fn problems(
     headers: HeaderMap,
     Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
-    Query(fields): Query<Vec<(String, String)>>,
+    Query(read_as_said): Query<ReadAs>,
 ) -> Response {
     let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(visitor.owner(), &id));
     let Some(kept) = kept else { return not_found(headers).await };
-    let (form, user) = (Form::of(fields), site.called(&visitor));
+    let Some(form) = read_as_said.form(&site, &visitor) else { return forgotten(&headers, &id) };
+    let user = site.called(&visitor);
     let marked = |file, kept: &FilePath, reading, memory: &_, goes_on: GoesOn<'_>| {
         marked(file, kept, reading, memory, user, goes_on)
     };

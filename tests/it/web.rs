@@ -21,8 +21,9 @@ use crate::support::site::Site;
 const LONG: Duration = Duration::from_secs(60);
 
 /// All that changes something.
-const POSTS: [&str; 15] = [
+const POSTS: [&str; 16] = [
     "/sheets",
+    "/sheets/0/read",
     "/sheets/0/import",
     "/import/answer",
     "/import/stop",
@@ -98,6 +99,14 @@ impl Page {
         let (status, head, body) = self.post("/sheets", cookie, "multipart/form-data; boundary=b", body);
         let to = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default();
         (status, to.to_owned(), body)
+    }
+
+    /// Has a sheet read as `fields` say. Returns where that is shown.
+    fn has_read(&self, cookie: &str, sheet: &str, fields: &str) -> String {
+        let (status, head, body) = self.say(&format!("{sheet}/read"), cookie, fields);
+        assert_eq!(status, 303, "{body}");
+        let to = head.lines().find_map(|line| line.strip_prefix("location: "));
+        to.unwrap_or_else(|| panic!("{head}")).to_owned()
     }
 
     /// Brings a sheet, and orders its import, read as `fields` say. Returns where it is.
@@ -353,7 +362,8 @@ fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
     for part in ["<h1>&amp;lt;queda.csv</h1>", "descricao", "role=\"alert\"", "name=\"descricao\""] {
         assert!(body.contains(part), "{part}: {body}");
     }
-    let (_, _, body) = page.get(&format!("{to}?descricao=Sem+sinal&map="), &[&cookie]);
+    let reads = |fields: &str| page.has_read(&cookie, &to, fields);
+    let (_, _, body) = page.get(&reads("descricao=Sem+sinal&map%3AFone="), &[&cookie]);
     for part in [
         "1 of 3 rows are valid",
         "3, 4</td>",
@@ -361,21 +371,21 @@ fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
         "<td>9911</td>",
         "&lt;img src=x&gt;",
         "value=\"Sem sinal\"",
-        "value=\"Fone=telefone\"",
+        "<select name=\"map:Fone\"",
         "telefone (recognised)",
     ] {
         assert!(body.contains(part), "{part}: {body}");
     }
     assert!(!body.contains("<img") && !body.contains("<script"), "{body}");
-    let (_, _, body) = page.get(&format!("{to}?descricao=x&map=Obs%3Ddescricao&header_row=1"), &[&cookie]);
-    assert!(body.contains("<option value=\"Obs=descricao\" selected>"), "{body}");
+    let (_, _, body) = page.get(&reads("descricao=x&map%3AObs=descricao&header_row=1"), &[&cookie]);
+    assert!(body.contains("<option selected>descricao"), "{body}");
     // What is not offered stays as it was said; and a rehearsal is seen, and can be taken back.
-    let (_, _, body) = page.get(&format!("{to}?descricao=x&map=Obs%3Dreferencia&sandbox=true"), &[&cookie]);
-    assert!(body.contains("<option value=\"Obs=referencia\" selected>"), "{body}");
+    let (_, _, body) = page.get(&reads("descricao=x&map=Obs%3Dreferencia&sandbox=true"), &[&cookie]);
+    assert!(body.contains("<option selected>referencia"), "{body}");
     assert!(body.contains("name=\"sandbox\" value=\"true\" checked"), "{body}");
     let (start, _) = body.split_once("/problems.xlsx").expect("what is wrong is told behind the import");
     assert!(!start.contains("type=\"hidden\" name=\"sandbox\""), "{body}");
-    let (_, _, body) = page.get(&format!("{to}?header_row=x"), &[&cookie, "Accept-Language: pt-BR"]);
+    let (_, _, body) = page.get(&reads("header_row=x"), &[&cookie, "Accept-Language: pt-BR"]);
     assert!(body.contains("--header-row") && body.contains("Conferir de novo"), "{body}");
 
     // It is kept for this user alone, and until it is purged.
@@ -387,6 +397,36 @@ fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
     assert!(!kept.exists());
     assert_eq!(page.get(&to, &[&cookie]).0, 404);
     assert_eq!(site.audit().tickets, 1, "nothing but what the command opened");
+}
+
+/// Seen (in reading): it was in the address, and from 8 KiB on nobody answered.
+#[test]
+fn what_all_tickets_say_may_be_long_and_a_page_that_says_it_can_be_loaded_again() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (_, to, _) =
+        page.bring(&cookie, "q.csv", "id_cliente_servico;nome;telefone\n11001;Ana;37999112201\n");
+    let long = "Sem+sinal+".repeat(900);
+    let reads = page.has_read(&cookie, &to, &format!("descricao={long}"));
+    assert!(reads.len() < 200, "{reads}");
+    let (_, _, body) = page.get(&reads, &[&cookie]);
+    assert!(body.contains("1 of 1 row is valid"), "{body}");
+    assert_eq!(page.get(&reads, &[&cookie]).2, body);
+    // The import says the same, by a form that nobody sees.
+    let said = hidden(&body, "descricao").replace(' ', "+");
+    assert_eq!(said, long);
+    page.say(&format!("{to}/import"), &cookie, &format!("descricao={said}"));
+    let asked = page.until(&cookie, "/import/answer");
+    page.answer(&cookie, &asked, "0");
+    page.until(&cookie, "1 of 1 opened");
+
+    // What is not kept any more, or was never said, is no reading of another sheet.
+    for path in [to.clone(), format!("{to}/problems.xlsx")] {
+        let (status, _, body) = page.get(&format!("{path}?read=0"), &[&cookie]);
+        assert!(status == 410 && body.contains(&format!("href=\"{to}\"")), "{status} {body}");
+    }
+    assert_eq!(page.say("/sheets/%0d%0a/read", &cookie, "descricao=x").0, 404);
 }
 
 /// What a form of a page says in a field that nobody sees, first.
@@ -542,7 +582,8 @@ fn a_sheet_that_nobody_chose_is_asked_about() {
     let workbook = std::fs::read("tests/cases/sheets/aba_ativa.xlsx").unwrap();
     let (_, to, _) = page.bring(&cookie, "queda.xlsx", workbook);
     // The form as it is sent with nothing chosen in it.
-    let (_, _, body) = page.get(&format!("{to}?sheet=&header_row=&default_ddd=37"), &[&cookie]);
+    let reads = page.has_read(&cookie, &to, "sheet=&header_row=&default_ddd=37");
+    let (_, _, body) = page.get(&reads, &[&cookie]);
     assert!(body.contains("<option value=\"\" selected>"), "{body}");
     assert!(!body.contains("type=\"hidden\" name=\"sheet\""), "{body}");
     page.say(&format!("{to}/import"), &cookie, "default_ddd=37");

@@ -91,3 +91,46 @@ fn no_view_is_larger_than_it_may_be() {
         assert!(n_bytes <= VIEW_MAX, "{path}: {n_bytes} bytes");
     }
 }
+
+/// Seen: of a sheet with 60 columns the choices of each were more than a view may have, of 1,000 a megabyte.
+#[test]
+fn of_many_columns_so_many_are_shown_and_any_of_them_can_be_said_to_be_something() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    for n_columns in [60, 200, 1_000] {
+        let names: Vec<_> = (5..=n_columns).map(|n| format!("Campo do ERP {n}")).collect();
+        let mut sheet = format!("id_cliente_servico;descricao;nome;telefone;{}\n", names.join(";"));
+        for n in 1..=300 {
+            let cells = "Não informado;".repeat(names.len() - 1);
+            // All are invalid but one.
+            let phone = if n == 1 { "37999112201" } else { "9911" };
+            sheet += &format!("{};Sem sinal;Ana Moreira;{phone};{cells}\n", 11_000 + n);
+        }
+        let (_, to, _) = page.bring(&cookie, "muitas.csv", &sheet);
+        let (n_bytes, body) = page.view(&cookie, &to);
+        assert!(n_bytes <= VIEW_MAX, "{n_columns}: {n_bytes} bytes");
+        let n_shown = body.matches("<select name=\"map:").count();
+        assert!(
+            if n_columns == 60 { n_shown == 60 } else { (60..n_columns).contains(&n_shown) },
+            "{n_shown}"
+        );
+        assert_eq!(body.contains(&format!("and {} more columns", n_columns - n_shown)), n_shown < n_columns);
+
+        // What is something is shown among the first, and stays what it was said to be.
+        let said = match body.contains(&format!("<select name=\"map:Campo do ERP {n_columns}\"")) {
+            true => format!("map%3ACampo+do+ERP+{n_columns}=email"),
+            false => format!("map=Campo+do+ERP+{n_columns}%3Demail"),
+        };
+        let (n_bytes, body) = page.view(&cookie, &page.has_read(&cookie, &to, &said));
+        assert!(n_bytes <= VIEW_MAX, "{n_columns}: {n_bytes} bytes");
+        let select = format!("<select name=\"map:Campo do ERP {n_columns}\"");
+        let (_, select) = body.split_once(&select).unwrap_or_else(|| panic!("{select}: {body}"));
+        let (select, _) = select.split_once("</select>").unwrap();
+        assert!(select.contains("<option selected>email</option>"), "{select}");
+        assert!(
+            body.contains(&format!("value=\"Campo do ERP {n_columns}=email\"")),
+            "its import says so too"
+        );
+    }
+}
