@@ -243,8 +243,8 @@ impl LastClaim {
         }
     }
 
-    /// Whether it does not know how the claim of who asks ended, as `settle` has it: it has the row in flight,
-    /// or not even claimed. Or it does not know of the ticket, whoever took the row in since.
+    /// Whether it does not know how the claim of who asks ended, as `settle` has it: it has the row in
+    /// flight, or not even claimed. Or it does not know of the ticket, whoever took the row in since.
     pub fn lacks_settle(self, settle: &Settle) -> bool {
         let lacks_ticket =
             settle.ticket().is_some() && !matches!(self.state, State::Opened | State::Conflict);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{LeaseOver, Trouble, all_of, left_as_it_was, unavailable, unreadable};
-use super::lease::{RENEWALS_BEFORE_RESCUE, Worker, take_in};
+use super::lease::{Known, RENEWALS_BEFORE_RESCUE, Worker, take_in};
 use super::piecewise::piecewise;
 use super::session::{Access, in_time};
 use super::settle::{held_back, settle_each};
@@ -32,14 +32,6 @@ use crate::outbox::names::{IN_FLIGHT, state_of};
 )]
 struct BegunAnew {
     n_silent: i64,
-}
-
-/// Whether the server knows a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// And has heard of all that it did.
-    Told,
-    Forgotten,
 }
 
 /// Of `s`: a worker that has not said yet what it did last, for which the one of that parameter waits: as

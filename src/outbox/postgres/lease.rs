@@ -15,7 +15,6 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::PgOutbox;
 use super::error::{Trouble, all_of};
 use super::keys::Keys;
-use super::lately::Known;
 use super::piecewise::{PassedOver, piecewise};
 use super::session::{Access, in_time};
 use super::values::{Time, text};
@@ -97,6 +96,14 @@ impl PgOutbox {
         self.explained(enrolled).await?;
         Ok(worker)
     }
+}
+
+/// Whether the server knows a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// And has heard of all that it did.
+    Told,
+    Forgotten,
 }
 
 impl Worker {
