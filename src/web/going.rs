@@ -18,6 +18,9 @@ use crate::text;
 
 pub fn page_of(standing: &Standing, cut_off: &CutOffs, visitor: &Visitor) -> Markup {
     let Standing { order, notes, stage, .. } = standing;
+    // A question that was stopped is none any more: its page is to follow until who works has heard of it.
+    let is_stopped = order.as_ref().is_some_and(|order| order.stop.is_cancelled());
+    let stage = if matches!(stage, Stage::Asked(_)) && is_stopped { &Stage::Busy } else { stage };
     let (opens, is_theirs) = (visitor.role == Role::Abrir, standing.is_of(visitor));
     // What was found in a sheet, and is asked of it, is for who brought it alone.
     let is_whole = opens && (is_theirs || standing.has_begun());
@@ -296,9 +299,13 @@ fn files(done: &Done) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::path::PathBuf;
+    use std::sync::{Arc, OnceLock};
+
+    use tokio_util::sync::CancellationToken;
 
     use super::super::desk::Desk;
+    use super::super::form::Form;
     use super::super::parity;
     use super::*;
     use crate::language::Language;
@@ -325,5 +332,33 @@ mod tests {
         check(Stage::Opening { counts, run, is_sandbox: false }, "<progress", true);
         check(Stage::Busy, "its results are being written", true);
         check(broken(), "An import ended by an error while it went on", true);
+    }
+
+    /// Seen in a browser: the question stood there for ever, because who works had not heard of it when its
+    /// page was loaded again.
+    #[test]
+    fn a_question_that_was_stopped_is_not_shown_again() {
+        let visitor = Visitor { user: None, role: Role::Abrir };
+        let order = Arc::new(Order {
+            number: 7,
+            id: String::new(),
+            by: visitor.clone(),
+            kept: PathBuf::new(),
+            name: "queda.csv".to_owned(),
+            form: Form::of(Vec::new()),
+            language: Language::English,
+            agreed: None,
+            batch: OnceLock::new(),
+            stop: CancellationToken::new(),
+            stopped: OnceLock::new(),
+        });
+        let answers = Answers::Typed(40);
+        let question = Question { number: 8, text: "so many?".to_owned(), answers };
+        let stage = Stage::Asked(Arc::new(question));
+        let standing = Standing { order: Some(Arc::clone(&order)), stage, ..Standing::default() };
+        let shown = || page_of(&standing, &CutOffs::default(), &visitor).into_string();
+        assert!(shown().contains("/import/answer") && !shown().contains("live.js"));
+        order.stop.cancel();
+        assert!(!shown().contains("/import/answer") && shown().contains("live.js"), "{}", shown());
     }
 }

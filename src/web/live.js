@@ -36,10 +36,15 @@ async function renew() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   // A page that does not follow has another form: a question, or the end.
   if (!page.querySelector("script[src='/live.js']")) { events?.close(); location.reload(); return; }
-  const wasWithin = live.contains(document.activeElement);
+  const had = document.activeElement;
+  const wasWithin = live.contains(had);
   become(live, page.getElementById("live"));
-  // What had the focus may be gone: who moves by keys stays here.
-  if (wasWithin && !live.contains(document.activeElement)) (live.querySelector("button") ?? content).focus();
+  // What had the focus may be gone: who moves by keys stays here, at what says the same. Another button would be
+  // pressed for it.
+  if (wasWithin && !live.contains(document.activeElement)) {
+    const same = [...live.querySelectorAll("button")].find((button) => button.textContent === had.textContent);
+    (same ?? content).focus();
+  }
   if (every) setTimeout(renewed, every);
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
-use super::{CHECK, GO_ON_TO_OPEN, NOT_DELETED, Office, STOP, agrees, of_the_office, rows};
+use super::{CHECK, GO_ON, GO_ON_TO_OPEN, NOT_DELETED, Office, STOP, agrees, of_the_office, rows};
 use crate::support::browser::{Browser, ENTER, TAB};
 use crate::web::rows::unconfirmed;
 
@@ -112,6 +112,11 @@ async fn everybody_can_use_every_page() {
     agrees(&browser, 40);
     browser.reads("de 40 linhas estão prontas");
     look("progress");
+    browser.clicks_on("Pausar");
+    browser.reads("pausou esta importação");
+    look("paused");
+    browser.clicks_on(GO_ON);
+    browser.reads("de 40 linhas estão prontas");
     browser.clicks_on(STOP);
     browser.reads("Foi parado");
     look("stopped");
