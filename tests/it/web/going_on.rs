@@ -82,7 +82,7 @@ fn it_goes_on_by_itself_for_half_a_day_and_later_it_is_offered() {
     // Nothing is sent before a person says so; and what is said of the time is what was measured.
     let fresh = went_on(&site, 20 * 60 - 30);
     let (page, cookie, offered) = opened_again(&site);
-    let look = format!("action=\"{to}\"");
+    let look = format!("action=\"{to}/read\"");
     for part in [OFFERED, "went on last 20 h ago", "<h2>queda.csv</h2>", "action=\"/import/go-on\"", &look] {
         assert!(offered.contains(part), "{part}: {offered}");
     }
