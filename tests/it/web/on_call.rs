@@ -185,12 +185,19 @@ async fn what_is_long_done_with_is_not_read_at_each_refresh() {
     let (database, page, cookie) = begun(&site, old).await;
     run(&database, "VACUUM (ANALYZE) mutirao.outbox").await;
     let mut conn = database.connect().await;
+    // The server tells what a session did once that has ended.
+    let others = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    let began = Instant::now();
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut conn).await.unwrap() != 0 {
+        assert!(began.elapsed() < LONG, "whoever made the rows has left");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let mut read = async || -> (i64, i64) {
         let sql = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'outbox' AND schemaname = 'mutirao'";
         sqlx::query_as(sql).fetch_one(&mut conn).await.unwrap()
     };
     let (n_seq, n_idx) = read().await;
-    // The server tells what a session did once that has ended.
     loop {
         assert_eq!(page.get("/", &[&cookie]).0, 200);
         let (now_seq, now_idx) = read().await;
