@@ -1,5 +1,7 @@
 //! The import that was ordered, in the steps of the command: between them a person is asked.
 
+mod asking;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -15,28 +17,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use super::cut_off;
-use super::desk::{
-    Answers, Broken, Came, Desk, Done, How, Note, Order, Question, Stage, Stopped, Word, order_number,
-};
+use super::desk::{Answers, Broken, Came, Desk, Done, How, Note, Order, Stage, Stopped, Word, order_number};
 use super::door::Visitor;
 use super::looks::Looks;
 use super::teller::Teller;
 use crate::app::batches::{self, Answer, Earlier, Wish, Work};
 use crate::app::fault::Fault;
-use crate::app::import::{self, Plan, Ran, Staged, Taken, TakenIn};
+use crate::app::import::{self, Ran, Staged, Taken, TakenIn};
 use crate::app::progress::{Extent, Onlooker};
-use crate::app::questions::{self, Tickets, UNASKED_MAX};
+use crate::app::questions::{self, Tickets};
 use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
 use crate::app::unfinished::{self, Agreed, BatchContent, Terms, Unfinished};
 use crate::app::{merged, results, summary};
 use crate::delivery::{Control, Ending, HUBSOFT_RATE, Halt, Policy, Reason};
-use crate::intake::{Hashing, Hidden};
-use crate::language::filled::typed_number;
-use crate::language::times;
+use crate::intake::Hashing;
 use crate::outbox::Way;
-use crate::registry::{ColumnMemory, Entry, Registry};
+use crate::registry::{ColumnMemory, Registry};
 use crate::service::RowLog;
 use crate::settings;
 use crate::text;
@@ -187,7 +185,7 @@ impl Worker<'_> {
         };
         let mut search = self.unless_stopped(searching).await?;
         while let Some(question) = search.question() {
-            let text = self.speak(|| questions::batch(&question, &meaning(Answer::Continue)));
+            let text = self.speak(|| questions::batch(&question, &asking::meaning(Answer::Continue)));
             let answer = self.answer(text, question.answers).await?;
             search.answer(answer);
         }
@@ -463,124 +461,10 @@ impl Worker<'_> {
         self.site.desk.tells([Note::Warning(self.speak(say).into_owned())]);
     }
 
-    /// Which of several sheets is meant, that are as good.
-    async fn which_sheet(&mut self, sheet: &mut Sheet) -> Result<(), Broken> {
-        let intake = sheet.open(Hashing::Off)?;
-        let rivals = intake.summary().rivals();
-        if rivals.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<_> = rivals.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let text = self.speak(|| {
-            tr!("several sheets have a table of tickets, each as good: which one is meant?").into_owned()
-        });
-        let at = self.ask(text, Answers::OneOf(names.clone())).await?;
-        sheet.reading.sheet = names.get(at).and_then(|name| name.parse().ok());
-        self.said.extend(names.get(at).map(|name| ("sheet", name.clone())));
-        Ok(())
-    }
-
-    /// What becomes of rows that nobody sees in the sheet.
-    async fn hidden(&mut self, sheet: &mut Sheet, n_hidden: u64) -> Result<(), Broken> {
-        if n_hidden == 0 {
-            return Ok(());
-        }
-        let text = self.speak(|| questions::hidden(n_hidden).into_owned());
-        let answers = self.speak(|| [tr!("leave the hidden rows out"), tr!("open them like the others")]);
-        let answers = answers.map(|answer| answer.into_owned()).to_vec();
-        let at = self.ask(text, Answers::OneOf(answers)).await?;
-        let (hidden, said) = if at == 0 { (Hidden::Skip, "skip") } else { (Hidden::Open, "open") };
-        sheet.reading.hidden = Some(hidden);
-        self.said.push(("hidden", said.to_owned()));
-        Ok(())
-    }
-
-    /// Notes in the registry that the rows are to be opened, and asks about what stands there since.
-    async fn note(&mut self, staged: &mut Staged<'_>) -> Result<(), Broken> {
-        loop {
-            match staged.note() {
-                Ok(None) => return Ok(()),
-                Ok(Some(earlier)) => self.again(&earlier).await?,
-                // It blocks nothing.
-                Err(error) => {
-                    self.warn(|| merged::unremembered(&error));
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    async fn again(&mut self, earlier: &Entry) -> Result<(), Broken> {
-        let text = self.speak(|| questions::again(earlier).into_owned());
-        self.answer(text, &[Answer::Again]).await.map(drop)
-    }
-
-    /// Whether so many real tickets are to be opened: many are typed, as at a terminal.
-    async fn confirm(&mut self, target: &Target, tickets: &Tickets<'_>, plan: &Plan) -> Result<(), Broken> {
-        if target.is_sandbox() {
-            return Ok(());
-        }
-        let n = tickets.n_tickets;
-        let text = self.speak(|| {
-            let about = questions::about(target, tickets);
-            let opens = tr!("This opens %{about}. They cannot be deleted.", about = about);
-            match plan.told(times::here(Timestamp::now())) {
-                Some(estimate) => format!("{opens} {}", tr!("Estimate: %{estimate}.", estimate = estimate)),
-                None => opens.into_owned(),
-            }
-        });
-        let answers = match n <= UNASKED_MAX {
-            true => {
-                Answers::OneOf(vec![self.speak(|| tr!("Open %{n} %{n|ticket|tickets}", n = n).into_owned())])
-            }
-            false => Answers::Typed(n),
-        };
-        self.ask(text, answers).await.map(drop)
-    }
-
-    async fn answer(&mut self, text: String, answers: &[Answer]) -> Result<Answer, Broken> {
-        let meanings = self.speak(|| answers.iter().map(|answer| meaning(*answer)).collect());
-        let at = self.ask(text, Answers::OneOf(meanings)).await?;
-        answers.get(at).copied().ok_or(Broken::Declined)
-    }
-
-    /// Asks, and waits for the answer: its place, or 0 for what was typed right.
-    async fn ask(&mut self, text: String, answers: Answers) -> Result<usize, Broken> {
-        *self.n_asked += 1;
-        let number = *self.n_asked;
-        let question = Arc::new(Question { number, text, answers });
-        self.site.desk.stands(Stage::Asked(Arc::clone(&question)));
-        // Cancel-safe: a word that was not received waits.
-        while let Some(Some(word)) = self.stop.run_until_cancelled(self.words.recv()).await {
-            match word {
-                Word::Answer { number, text } if number == question.number => {
-                    let said = typed_number(&text);
-                    let at = match &question.answers {
-                        Answers::OneOf(all) => said.filter(|at| *at < all.len() as u64),
-                        Answers::Typed(n) => said.filter(|typed| typed == n).map(|_| 0),
-                    };
-                    self.site.desk.stands(Stage::Busy);
-                    return at.map(|at| at as usize).ok_or(Broken::Declined);
-                }
-                Word::Order(_) | Word::Answer { .. } => {}
-            }
-        }
-        Err(Broken::Declined)
-    }
-
     /// Makes a text for who ordered it.
     fn speak<T>(&self, say: impl FnOnce() -> T) -> T {
         self.order.language.speak(say)
     }
-}
-
-fn meaning(answer: Answer) -> String {
-    let meaning = match answer {
-        Answer::Continue => tr!("it is the same outage: go on with that batch"),
-        Answer::New => tr!("it is another outage: a batch of its own, beside the other one"),
-        Answer::Again => tr!("open these tickets once more"),
-    };
-    meaning.into_owned()
 }
 
 /// Says how it stands, to browsers and to those who look at the outbox from outside.
@@ -608,143 +492,4 @@ async fn noted(goes_on: impl Fn()) -> Infallible {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::OnceLock;
-
-    use tokio::task::spawn_blocking;
-    use tokio::time::timeout;
-    use tower_service::Service;
-
-    use super::super::apart::apart;
-    use super::super::form::Form;
-    use super::*;
-    use crate::app::place::Outboxes;
-    use crate::language::Language;
-    use crate::outbox::Address;
-    use crate::registry::Role;
-    use crate::settings::{Environment, Sources};
-
-    /// A rehearsal of a sheet.
-    fn order_of(sheet: &Path) -> Order {
-        Order {
-            number: order_number(),
-            id: String::new(),
-            by: Visitor { user: None, role: Role::Abrir },
-            kept: sheet.to_owned(),
-            name: "queda.csv".to_owned(),
-            form: Form::of(vec![("sandbox".to_owned(), "true".to_owned())]),
-            language: Language::English,
-            agreed: None,
-            batch: OnceLock::new(),
-            stop: CancellationToken::new(),
-            stopped: OnceLock::new(),
-        }
-    }
-
-    /// Seen (in reading): a long sheet held up whoever asked for a page.
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn pages_are_answered_while_a_sheet_is_read_that_has_no_end() {
-        let here = tempfile::tempdir().unwrap();
-        // It is read until its writer ends.
-        let sheet = here.path().join("queda.csv");
-        assert!(std::process::Command::new("mkfifo").arg(&sheet).status().unwrap().success());
-        let outboxes =
-            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
-        let (at, stop) = ("127.0.0.1:8674".parse().unwrap(), CancellationToken::new());
-        let (site, ordered) =
-            super::super::Site::new(at, None, None, outboxes, Sources::default(), |_, _| 0, stop);
-        let browser = async {
-            let mut standing = site.desk.follow();
-            assert!(site.desk.order(order_of(&sheet)));
-            // Opened as soon as somebody reads it.
-            let writer = spawn_blocking({
-                let sheet = sheet.clone();
-                move || std::fs::File::options().write(true).open(sheet).unwrap()
-            });
-            let writer = writer.await.unwrap();
-            let mut router = super::super::answer::router(Arc::clone(&site));
-            let asked = axum::extract::Request::get("/").header("Host", "127.0.0.1:8674");
-            let Ok(answer) = router.call(asked.body(axum::body::Body::empty()).unwrap()).await;
-            assert_eq!(answer.status(), axum::http::StatusCode::FORBIDDEN, "nobody was let in");
-            assert!(matches!(site.desk.standing().stage, Stage::Busy));
-            drop(writer);
-            let is_over = |standing: &super::super::desk::Standing| matches!(standing.stage, Stage::Ended(_));
-            standing.wait_for(is_over).await.unwrap();
-            site.stop.cancel();
-        };
-        let (imports, words) = (Arc::clone(&site), ordered.words);
-        tokio::join!(apart(move || async move { work(&imports, words, &imports.stop).await }), browser);
-    }
-
-    /// Half a day after it was agreed to, what was cut off would ask.
-    #[tokio::test(start_paused = true)]
-    async fn that_an_import_goes_on_is_kept_every_ten_minutes() {
-        let here = tempfile::tempdir().unwrap();
-        let outboxes =
-            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
-        let environment = Environment::from([("STATE_DIRECTORY", here.path().to_str().unwrap())]);
-        let sources = Sources::load(environment, None).unwrap();
-        let (at, stop) = ("127.0.0.1:8674".parse().unwrap(), CancellationToken::new());
-        let (site, mut ordered) = super::super::Site::new(at, None, None, outboxes, sources, |_, _| 0, stop);
-        let (order, stop) = (order_of(here.path()), CancellationToken::new());
-        let (words, said) = (&mut ordered.words, Vec::new());
-        let mut worker =
-            Worker { site: &site, order: &order, words, stop, said, n_asked: &mut 0, kept: None };
-        let (skip_if_open, verify_first, allow_repeats) = (false, false, false);
-        let [binding, rate, batch, content, tickets] = ["b", "10/s", "BBBBBBBB", "c", "t"].map(str::to_owned);
-        let terms = Terms { binding, skip_if_open, verify_first, allow_repeats, rate };
-        let imported_at = Timestamp::now();
-        let (outbox, folder) = (Address::File(here.path().join("outbox.db")), here.path().to_owned());
-        let work = Work {
-            folder,
-            outbox,
-            batch: "queda".to_owned(),
-            code: None,
-            is_correction: false,
-            met: None,
-            left: None,
-            answers: batches::Answers::default(),
-        };
-        worker.keep(&work, Some(BatchContent { batch, import: 7, imported_at, content, tickets, terms }), 1);
-        let went_on_at = || site.unfinished.as_ref().unwrap().all().0[0].went_on_at;
-        let agreed_at = went_on_at();
-        let goes_on = |minutes: u64| timeout(Duration::from_secs(60 * minutes), noted(|| worker.goes_on()));
-        assert!(goes_on(9).await.is_err());
-        assert_eq!(went_on_at(), agreed_at);
-        assert!(goes_on(11).await.is_err());
-        assert!(agreed_at < went_on_at());
-    }
-
-    /// Seen (in reading): it ended the program, and with it the page.
-    #[tokio::test]
-    async fn an_import_that_comes_upon_a_defect_ends_and_the_next_one_begins() {
-        let here = tempfile::tempdir().unwrap();
-        let sheet = here.path().join("queda.csv");
-        let row = "11001;Sem sinal;Ana;37999112201";
-        std::fs::write(&sheet, format!("id_cliente_servico;descricao;nome;telefone\n{row}\n")).unwrap();
-        let outboxes =
-            Outboxes { url: None, here: here.path().to_owned(), user: String::new(), way: Way::Terminal };
-        let (at, stop) = ("127.0.0.1:8674".parse().unwrap(), CancellationToken::new());
-        let panics = |_: &Came, _: &_| panic!("a defect");
-        let (site, ordered) =
-            super::super::Site::new(at, None, None, outboxes, Sources::default(), panics, stop);
-        let orders = async {
-            for _ in 0..2 {
-                let order = order_of(&sheet);
-                let mut standing = site.desk.follow();
-                assert!(site.desk.order(order));
-                let ended = |standing: &_| match standing {
-                    super::super::desk::Standing { stage: Stage::Ended(ended), .. } => Some(ended.clone()),
-                    _ => None,
-                };
-                let ended = standing.wait_for(|standing| ended(standing).is_some()).await;
-                let Stage::Ended(ended) = &ended.unwrap().stage else { unreachable!() };
-                assert!(matches!(**ended, Err(Broken::Panicked)));
-            }
-            site.stop.cancel();
-        };
-        tokio::join!(work(&site, ordered.words, &site.stop), orders);
-    }
-}
+mod tests;
