@@ -218,8 +218,13 @@ fn acts() {
 #[test]
 fn each_question_of_a_terminal_is_asked_on_the_page() {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
-    let sources = fs::read_dir(web).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
-    let sources: String = sources.collect();
+    let (mut folders, mut sources) = (vec![web], String::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { sources += &fs::read_to_string(path).unwrap() }
+        }
+    }
     let asked = include_str!("../app/questions.rs").split("\npub fn ").skip(1);
     let asked: Vec<_> = asked.filter_map(|rest| rest.split('(').next()).collect();
     assert!(5 < asked.len(), "{asked:?}");
