@@ -6,6 +6,7 @@ let events = null;
 let last = Promise.resolve();
 let nFailed = 0;
 let later = null;
+let isLeft = false;
 const renewed = () => { last = last.then(renew).catch(failed); };
 if (every) setTimeout(renewed, every); else follow();
 
@@ -25,17 +26,26 @@ function failed() {
   later ??= setTimeout(() => { later = null; renewed(); }, 3000);
 }
 
+// Once: what was told meanwhile is looked at after it, and a page that is loaded again as it has just come
+// takes from somebody what they have typed.
+function leave() {
+  isLeft = true;
+  events?.close();
+  location.reload();
+}
+
 async function renew() {
+  if (isLeft) return;
   const answer = await fetch(location.href, { cache: "no-store" });
   // Whoever was let in is not any more, as after the program began anew: the page says so.
-  if (answer.status === 403) { location.reload(); return; }
+  if (answer.status === 403) { leave(); return; }
   if (!answer.ok) throw new Error(answer.status);
   nFailed = 0;
   lost.textContent = "";
   if (!every && !events) follow();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   // A page that does not follow has another form: a question, or the end.
-  if (!page.querySelector("script[src='/live.js']")) { events?.close(); location.reload(); return; }
+  if (!page.querySelector("script[src='/live.js']")) { leave(); return; }
   const had = document.activeElement;
   const wasWithin = live.contains(had);
   become(live, page.getElementById("live"));
@@ -49,10 +59,12 @@ async function renew() {
 }
 
 // Changes only what is another than before: the focus stays where it is, nothing is read out twice, and what a
-// person has opened stays open.
+// person has opened stays open. A form that goes elsewhere is another one: whoever is at its button would
+// press that for it.
 function become(old, now) {
   if (old.isEqualNode(now)) return;
-  if (old.nodeName !== now.nodeName || old.childNodes.length !== now.childNodes.length) {
+  const goesElsewhere = old.nodeName === "FORM" && old.getAttribute("action") !== now.getAttribute?.("action");
+  if (old.nodeName !== now.nodeName || old.childNodes.length !== now.childNodes.length || goesElsewhere) {
     if (old === live) old.replaceChildren(...now.childNodes); else old.replaceWith(now);
     return;
   }

@@ -213,6 +213,55 @@ fn the_keyboard_alone_is_enough() {
     office.opened(40);
 }
 
+/// Seen (in reading): what was told while it looked had it loaded again twice; what somebody had typed by the
+/// second time was gone.
+#[test]
+fn a_page_that_becomes_another_is_loaded_again_once() {
+    let (browser, mut office) = (Browser::new("pt-BR"), Office::at("2/s"));
+    office.lets_in(&browser, "Nada foi importado");
+    office.asks(&browser, 40);
+    agrees(&browser, 40);
+    browser.reads("de 40 linhas estão prontas");
+    browser.runs(BECOMES_ANOTHER, json!([]));
+    browser.waits("body:not(#before)");
+    assert_eq!(browser.runs("return sessionStorage.nLooks", json!([])), "1");
+}
+
+/// What is looked at is another page, and more was told before that was known.
+const BECOMES_ANOTHER: &str = "
+    document.body.id = 'before';
+    sessionStorage.nLooks = 0;
+    const isTold = (n) => new Promise((tell) => {
+      const told = new EventSource('/import/events');
+      told.onmessage = () => { if (--n === 0) { told.close(); tell(); } };
+    });
+    window.fetch = async () => {
+      if (++sessionStorage.nLooks === 1) await isTold(4);
+      return new Response('<p>another</p>');
+    };";
+
+/// Seen (in reading): the button that took its place had its focus, and Enter stopped what was to be paused.
+#[test]
+fn a_button_that_moves_takes_its_focus_along() {
+    let (browser, mut office) = (Browser::new("pt-BR"), Office::at("2/s"));
+    office.lets_in(&browser, "Nada foi importado");
+    office.asks(&browser, 40);
+    agrees(&browser, 40);
+    browser.reads("de 40 linhas estão prontas");
+    tabs_to(&browser, "form[action='/import/pause'] button");
+    browser.runs(MOVES_UP, json!([]));
+    browser.awaits(CHANGES, json!(["#more"]));
+    assert_eq!(browser.runs("return document.activeElement.textContent", json!([])), "Pausar");
+}
+
+/// What stood before the buttons is gone, and as much more is told behind them.
+const MOVES_UP: &str = "
+    const get = window.fetch;
+    window.fetch = async (...asked) => {
+      const page = (await (await get(...asked)).text()).replace(/<table>.*?<[/]table>/s, '');
+      return new Response(page.replace('<ul class=\"known\">', '<p id=\"more\">!</p><ul class=\"known\">'));
+    };";
+
 /// Waits until what is followed has changed, and has this.
 const CHANGES: &str = "
     const live = document.getElementById('live');
