@@ -168,7 +168,8 @@ fn the_keyboard_alone_is_enough() {
     tabs_to(&browser, "form[action$='/import'] button");
     enter();
     browser.reads(NOT_DELETED);
-    // The field has the focus from the start.
+    // The field has the focus from the start: once the page is drawn, which is after it is loaded.
+    browser.waits("input[name=answer]:focus");
     browser.presses("40");
     enter();
 
@@ -190,6 +191,7 @@ fn the_keyboard_alone_is_enough() {
     if n_left <= 20 {
         tabs_to(&browser, "button[name=answer]");
     } else {
+        browser.waits("input[name=answer]:focus");
         browser.presses(&n_left.to_string());
     }
     enter();
@@ -206,7 +208,8 @@ fn the_keyboard_alone_is_enough() {
     tabs_to(&browser, "input[name=text]");
     browser.presses("11007");
     enter();
-    browser.reads("11007");
+    // The page before has this row too, among all others.
+    browser.waits("input[name=text][value='11007']");
     tabs_to(&browser, "tbody a");
     enter();
     browser.reads("O que se sabe");
