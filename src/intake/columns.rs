@@ -313,10 +313,15 @@ impl Columns {
                 return None;
             }
             let found = header::normal(&name);
+            let n_letters = found.chars().count();
             let to = |wanted: &str| {
-                let is_part = 3 < found.len() && (wanted.contains(&found) || found.contains(wanted));
-                let distance = if is_part { 1 } else { header::distance(&found, wanted) };
-                (distance * 3 <= wanted.len()).then_some(distance)
+                let is_close = |distance: usize| distance * 3 <= wanted.len();
+                if 3 < found.len() && (wanted.contains(&found) || found.contains(wanted)) {
+                    return Some(1).filter(|distance| is_close(*distance));
+                }
+                // Far fewer are compared letter by letter: so many differ at least.
+                let differ = is_close(n_letters.abs_diff(wanted.chars().count()));
+                differ.then(|| header::distance(&found, wanted)).filter(|distance| is_close(*distance))
             };
             Some((header::names_of(field).filter_map(|wanted| to(&wanted)).min()?, name))
         });
