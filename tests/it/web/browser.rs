@@ -3,6 +3,7 @@
 mod access;
 mod on_call;
 mod pictures;
+mod users;
 
 use std::path::{Path, PathBuf};
 

@@ -6,9 +6,9 @@ use super::going_on::SLOWLY;
 use super::{POSTS, Page, hidden, rows};
 use crate::support::site::Site;
 
-const ANA: &str = "correct horse battery";
+pub(super) const ANA: &str = "correct horse battery";
 const CAIO: &str = "staple battery horse";
-const BIA: &str = "only looks at it all";
+pub(super) const BIA: &str = "only looks at it all";
 
 fn add(site: &Site, name: &str, role: &str, password: &str) {
     site.run_with(&["web", "user", "add", name, "--role", role], format!("{password}\n").as_bytes())
@@ -16,7 +16,7 @@ fn add(site: &Site, name: &str, role: &str, password: &str) {
 }
 
 /// A site with three users, and its page.
-fn begun() -> (Site, Page) {
+pub(super) fn begun() -> (Site, Page) {
     let site = Site::new("");
     add(&site, "ana", "abrir", ANA);
     add(&site, "caio", "abrir", CAIO);
