@@ -54,8 +54,11 @@ pub struct Scene<'a> {
     /// Just before the request was made: an absence is of this time, not of the answer's.
     pub asked: Timestamp,
     pub now: Timestamp,
-    /// What HubSoft's clock shows now; `None`: it has told nobody in this run.
+    /// What HubSoft's clock shows now, at least; `None`: it has told nobody in this run.
     pub hubsoft_now: Option<Timestamp>,
+    /// The same at most. Where a wait begins that the next run measures: else an answer that was long on its
+    /// way has it begin too early.
+    pub hubsoft_latest: Option<Timestamp>,
     /// The end of the throttle; `now` or earlier without one.
     pub held_until: Timestamp,
     /// Unavailable answers in a row, over all rows.
@@ -117,7 +120,7 @@ pub fn after_post(claim: &Claim, reply: &Reply<Proof>, scene: &Scene<'_>) -> Set
         Row::Refused(fault) => Change::Rejected { attempts: spent, fault: fault.clone() },
         // Counted here, because after a crash nobody could tell whether an absence belongs to a post;
         // the row fails for its count only when an absence has made this one certain.
-        Row::Unknown(fault) => in_doubt(spent, fault.clone(), scene.now, scene.hubsoft_now),
+        Row::Unknown(fault) => in_doubt(spent, fault.clone(), scene.now, scene.hubsoft_latest),
         Row::Denied(fault) => match scene.denials {
             // Whether it stands alone shows when the next rows have been answered.
             Denials::First => again(claim, after(scene.now, scene.retry.ceiling(1)), Some(fault)),
@@ -207,7 +210,7 @@ pub fn release(claim: &Claim) -> Settle {
 }
 
 /// We stop waiting for the answer to a post that may have left. No outcome, so nothing is counted.
-pub fn given_up(claim: &Claim, now: Timestamp, hubsoft_now: Option<Timestamp>) -> Settle {
+pub fn given_up(claim: &Claim, now: Timestamp, hubsoft_latest: Option<Timestamp>) -> Settle {
     let fault = Fault::Stopped;
     let attempt = Attempt {
         at: now,
@@ -217,7 +220,7 @@ pub fn given_up(claim: &Claim, now: Timestamp, hubsoft_now: Option<Timestamp>) -
         latency: Duration::ZERO,
         note: Noted::Fault(fault.clone()),
     };
-    settle(claim, in_doubt(claim.attempts, fault, now, hubsoft_now), Some(attempt))
+    settle(claim, in_doubt(claim.attempts, fault, now, hubsoft_latest), Some(attempt))
 }
 
 /// The gate closed after the post was turned away unread (a 401 whose repetition was withheld): the
@@ -226,8 +229,8 @@ pub fn turned_away(claim: &Claim, now: Timestamp) -> Settle {
     settle(claim, again(claim, now, None), None)
 }
 
-fn in_doubt(attempts: u32, fault: Fault, now: Timestamp, hubsoft_now: Option<Timestamp>) -> Change {
-    let doubt = Doubt { hubsoft_at: hubsoft_now, ..Doubt::since(now) };
+fn in_doubt(attempts: u32, fault: Fault, now: Timestamp, hubsoft_latest: Option<Timestamp>) -> Change {
+    let doubt = Doubt { hubsoft_at: hubsoft_latest, ..Doubt::since(now) };
     Change::Later { at: after(now, FIRST_LOOK), attempts, doubt: Some(doubt), fault: Some(fault) }
 }
 
@@ -358,7 +361,7 @@ fn seen_from_here(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
         Steady::Yes if latest < doubt.since => scene.now,
         Steady::Yes | Steady::No => doubt.since.min(latest),
     };
-    let hubsoft_latest = scene.hubsoft_now.map(|now| after(now, between(scene.now, since)));
+    let hubsoft_latest = scene.hubsoft_latest.map(|now| after(now, between(scene.now, since)));
     Doubt {
         since,
         hubsoft_at: match (doubt.hubsoft_at, hubsoft_latest) {

@@ -84,6 +84,7 @@ fn with_scene<T>(now: i64, change: impl FnOnce(&mut Scene<'_>), then: impl FnOnc
         asked: at(now - 1),
         now: at(now),
         hubsoft_now: None,
+        hubsoft_latest: None,
         held_until: at(now),
         streak: 0,
         looks: Looks::Count,
@@ -164,7 +165,7 @@ fn a_post_is_judged_by_what_its_answer_proves() {
 fn a_doubt_begins_when_we_stop_waiting_by_both_clocks() {
     let settle = with_scene(
         0,
-        |scene| scene.hubsoft_now = Some(at(-40)),
+        |scene| scene.hubsoft_latest = Some(at(-40)),
         |scene| after_post(&claim(0), &reply(Verdict::Unknown(fault("timeout"))), scene),
     );
     let Change::Later { doubt: Some(doubt), .. } = settle.change else { panic!("it is in doubt") };
@@ -338,6 +339,7 @@ fn the_settle_delay_is_over_on_both_clocks() {
             scene.started = at(1000);
             scene.steady = steady;
             scene.hubsoft_now = hubsoft.1.map(at);
+            scene.hubsoft_latest = scene.hubsoft_now;
         };
         let settle =
             with_scene(now, scene, |scene| after_look_up(&claim(1), &doubt, &reply(absent()), scene));
@@ -390,7 +392,7 @@ fn a_doubt_that_begins_later_is_waited_for() {
 #[test]
 fn what_a_clock_set_back_left_to_come_is_of_now() {
     let seen = |doubt: &Doubt| {
-        let scene = |scene: &mut Scene<'_>| scene.hubsoft_now = Some(at(50));
+        let scene = |scene: &mut Scene<'_>| scene.hubsoft_latest = Some(at(50));
         let settle = with_scene(0, scene, |scene| after_look_up(&claim(1), doubt, &reply(vague()), scene));
         let Change::Later { doubt: Some(seen), .. } = settle.change else { panic!("{:?}", settle.change) };
         seen

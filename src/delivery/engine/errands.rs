@@ -321,8 +321,8 @@ impl Engine<'_> {
                     self.untold(now, errand, seen, Verdict::Withheld);
                 }
                 Step::Post { .. } if errand.pass.has_posted => {
-                    let (time, hubsoft_now) = (self.time(now), self.hubsoft_now(now));
-                    let settle = decide::given_up(&errand.claim, time, hubsoft_now);
+                    let (time, hubsoft_latest) = (self.time(now), self.hubsoft_latest(now));
+                    let settle = decide::given_up(&errand.claim, time, hubsoft_latest);
                     self.end_errand(now, errand, settle);
                 }
                 _ => {

@@ -61,7 +61,7 @@ impl Fingerprint for Engine<'_> {
         // Doubts are measured from the beginning of a run, as far as that tells whether they have settled.
         let young = policy.settle_delay.max(ABSENCES_APART) + CLAIM_AGE_MAX;
         age(now.awake, *started_awake).min(nanos(young)).hash(to);
-        (self.here(now), self.hubsoft_now(now)).print(clocks, to);
+        (self.here(now), self.hubsoft_now(now), self.hubsoft_latest(now)).print(clocks, to);
         (opening, queue, storage, slots, health).print(clocks, to);
         (sharing, sights, listing, seats, free_seats).print(clocks, to);
         (n_halting, seeing, waits_to_see, probe).print(clocks, to);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::errand::{Errand, Sight, Step};
 use super::messages::{Answer, Told};
-use super::state::Engine;
+use super::state::{Dated, Engine};
 use super::times::Now;
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::concurrency::Asked;
@@ -32,6 +32,7 @@ impl Engine<'_> {
             asked,
             now: time,
             hubsoft_now: self.hubsoft_now(now),
+            hubsoft_latest: self.hubsoft_latest(now),
             held_until,
             streak: self.health.breaker.streak(),
             looks: self.looks(),
@@ -186,7 +187,8 @@ impl Engine<'_> {
         let evidence = Evidence::of(reply);
         self.stats.answered(reply.http_status, reply.latency);
         if let Some(date) = reply.date {
-            self.hubsoft_clock = Some((date, now.awake));
+            let took = sent.map_or(reply.latency, |sent| now.run.saturating_sub(sent));
+            self.hubsoft_clock = Some(Dated { date, heard: now.awake, took });
         }
         if let Some(throttle) = evidence.throttle {
             self.throttled(now, throttle, reply.retry_after, sent);

@@ -71,8 +71,7 @@ pub struct Engine<'p> {
     pub(super) waits_to_see: VecDeque<usize>,
     pub(super) probe: Option<(RequestId, Pass)>,
     pub(super) n_requests: u64,
-    /// What HubSoft's clock showed last, and when that was by [`Clock::awake`](crate::delivery::Clock).
-    pub(super) hubsoft_clock: Option<(Timestamp, Duration)>,
+    pub(super) hubsoft_clock: Option<Dated>,
     /// How many claims each seat may have waiting for it.
     pub(super) ahead: usize,
     /// Which kinds the last claim brought less of than was wanted.
@@ -90,6 +89,16 @@ pub struct Engine<'p> {
     /// Nothing is to be done before something happens, or before `wake_at`.
     pub(super) is_at_rest: bool,
     pub(super) wake_at: Option<Duration>,
+}
+
+/// What HubSoft's clock showed in an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dated {
+    pub date: Timestamp,
+    /// By [`Clock::awake`](crate::delivery::Clock).
+    pub heard: Duration,
+    /// How long the answer took.
+    pub took: Duration,
 }
 
 /// Which kinds a claim brought less of than was wanted.
@@ -215,10 +224,15 @@ impl<'p> Engine<'p> {
         here.checked_add(self.sharing.time_off).unwrap_or(here)
     }
 
-    /// What HubSoft's clock shows, as well as can be told.
+    /// What HubSoft's clock shows at least.
     pub(super) fn hubsoft_now(&self, now: &Now) -> Option<Timestamp> {
-        let (date, heard) = self.hubsoft_clock?;
+        let Dated { date, heard, .. } = self.hubsoft_clock?;
         Some(after(date, now.awake.saturating_sub(heard)))
+    }
+
+    /// The same at most: the answer may have been on its way here for all the time that it took.
+    pub(super) fn hubsoft_latest(&self, now: &Now) -> Option<Timestamp> {
+        Some(after(self.hubsoft_now(now)?, self.hubsoft_clock?.took))
     }
 
     pub(super) fn moment(&self, now: &Now) -> Moment {

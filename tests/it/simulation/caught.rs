@@ -1,5 +1,5 @@
 //! The checker itself is checked: each sabotage breaks the promise in one way, as the program once did, or as
-//! it could, and has to be noticed within a thousand seeds (two, which are rare, within 13,286).
+//! it could, and has to be noticed within a thousand seeds (three, which are rare, within 13,286).
 
 use super::sabotage::Sabotage;
 use super::{live, live_as_fleet};
@@ -183,7 +183,7 @@ fn a_claim_that_is_no_doubt_once_pending_is_written_over_it_is_caught() {
 
 #[test]
 fn a_doubt_that_begins_while_the_answer_is_waited_for_is_caught() {
-    caught_from(812, Sabotage::Breach(Breach::DoubtFromClaim), "is posted again over");
+    caught_from(8874, Sabotage::Breach(Breach::DoubtFromClaim), "is posted again over");
 }
 
 #[test]
