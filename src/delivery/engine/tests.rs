@@ -14,6 +14,7 @@ use super::state::Engine;
 use super::storage::Kind;
 use super::times::Now;
 use crate::delivery::coordination::{Holder, SharedBreaker, SharedState, Slots};
+use crate::delivery::decide::{Looks, after};
 use crate::delivery::eyes::Specimen;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
@@ -708,6 +709,17 @@ fn a_list_is_read_again_when_it_is_old_and_not_believed_when_it_is_too_old() {
     bench.check_row(30 * MIN, 19, true, &["look by 3"]);
     bench.check_row(30 * MIN + MS, 20, false, &[]);
     bench.list_comes(refused_list(), &["without a list: http_403"]);
+}
+
+/// Seen: a wait that the next run measured began by the date of an answer that was half a minute on its way.
+#[test]
+fn an_answer_says_what_hubsofts_clock_shows_at_least_and_at_most() {
+    let mut bench = Bench::new(policy(|_| {}));
+    let answer = Reply { date: Some(start()), ..opened(1) };
+    bench.engine.hear(&now(40 * S), &answer, Some(10 * S), Looks::Count);
+    let told = now(45 * S);
+    assert_eq!(bench.engine.hubsoft_now(&told), Some(after(start(), 5 * S)));
+    assert_eq!(bench.engine.hubsoft_latest(&told), Some(after(start(), 35 * S)));
 }
 
 /// Seen: all of its pages were asked for again at once, at each pause and each long throttle.
