@@ -526,14 +526,14 @@ fn the_page_asks_what_the_terminal_asks() {
     let cookie = page.enter();
     let import = |name: &str, sheet: &str| drop(page.orders(&cookie, name, sheet, ""));
     // Few tickets need a button, and those of the sandbox nothing.
-    import("<b>a.csv", &rows(2));
+    import("a&lt;b.csv", &rows(2));
     let asked = page.until(&cookie, "/import/answer");
     assert!(asked.contains("Open 2 tickets") && asked.contains("2 real tickets at"), "{asked}");
-    assert!(asked.contains("&lt;b&gt;a.csv") && !asked.contains("<b>"), "{asked}");
+    assert!(asked.contains("a&amp;lt;b.csv") && !asked.contains("a&lt;b"), "{asked}");
     page.answer(&cookie, &asked, "0");
     page.until(&cookie, "2 of 2 opened");
     // Whether it is an edit of the batch.
-    import("<b>a.csv", &format!("{}11003;Sem sinal;Bia;37999112202\n", rows(2)));
+    import("a&lt;b.csv", &format!("{}11003;Sem sinal;Bia;37999112202\n", rows(2)));
     let asked = page.until(&cookie, "is this an edit of it?");
     assert!(asked.contains("it is the same outage: go on with that batch"), "{asked}");
     page.answer(&cookie, &asked, "0");
