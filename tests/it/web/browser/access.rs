@@ -217,7 +217,7 @@ fn the_keyboard_alone_is_enough() {
 }
 
 /// Seen (in reading): what was told while it looked had it loaded again twice; what somebody had typed by the
-/// second time was gone.
+/// second time could be gone.
 #[test]
 fn a_page_that_becomes_another_is_loaded_again_once() {
     let (browser, mut office) = (Browser::new("pt-BR"), Office::at("2/s"));
