@@ -42,6 +42,8 @@ pub trait Bench: Outbox {
     async fn look(&self, row: RowId) -> Seen;
     /// As somebody's own statement would, outside of the port.
     async fn write_state(&mut self, row: RowId, state: State);
+    /// Until what was dropped is done, or is not.
+    async fn come_to_rest(&self) {}
 }
 
 /// Of a worker that nothing holds back.

@@ -1,7 +1,7 @@
 //! What is called, drawn from a seed: the same for all stores.
 
 use fastrand::Rng;
-use mutirao::delivery::{Change, Claim, Doubt, End, OpenedTicket, Settle, Warning};
+use mutirao::delivery::{Change, Claim, ClaimRequest, Doubt, End, OpenedTicket, Settle, Warning};
 
 use crate::outbox_conformance::{Seed, at, valid};
 use crate::support::world::fault;
@@ -9,23 +9,50 @@ use crate::support::world::fault;
 #[derive(Clone, Debug)]
 pub enum Call {
     Insert(Vec<Seed>),
-    Claim { now: i64, posts: usize, look_ups: usize, end: End },
-    Settle { outcomes: Vec<Outcome>, drop: Option<u32> },
-    Recover { now: i64, drop: Option<u32> },
-    LookAgain { now: i64, drop: Option<u32> },
-    PullIn { now: i64, drop: Option<u32> },
+    /// With outcomes that it carries, or none. One that is dropped is not made once more.
+    Claim {
+        now: i64,
+        posts: usize,
+        look_ups: usize,
+        end: End,
+        outcomes: Vec<Outcome>,
+        drop: Option<u32>,
+    },
+    Settle {
+        outcomes: Vec<Outcome>,
+        drop: Option<u32>,
+    },
+    Recover {
+        now: i64,
+        drop: Option<u32>,
+    },
+    LookAgain {
+        now: i64,
+        drop: Option<u32>,
+    },
+    PullIn {
+        now: i64,
+        drop: Option<u32>,
+    },
     PostsAreLeft,
 }
 
 impl Call {
-    /// After how many polls it is dropped before it is made: those that may be repeated.
+    /// What a claim asks for.
+    pub fn want(&self) -> ClaimRequest {
+        let Self::Claim { now, posts, look_ups, end, .. } = self else { panic!("{self:?} is no claim") };
+        ClaimRequest { now: at(*now), posts: *posts, look_ups: *look_ups, end: *end }
+    }
+
+    /// After how many polls it is dropped.
     pub fn dropped_after(&self) -> Option<u32> {
         match self {
-            Self::Settle { drop, .. }
+            Self::Claim { drop, .. }
+            | Self::Settle { drop, .. }
             | Self::Recover { drop, .. }
             | Self::LookAgain { drop, .. }
             | Self::PullIn { drop, .. } => *drop,
-            Self::Insert(_) | Self::Claim { .. } | Self::PostsAreLeft => None,
+            Self::Insert(_) | Self::PostsAreLeft => None,
         }
     }
 }
@@ -93,7 +120,9 @@ impl Dice {
             0 => Call::Insert(self.seeds(2)),
             1..=7 => {
                 let end = if self.rng.u8(..4) == 0 { End::Back } else { End::Front };
-                Call::Claim { now, posts: self.rng.usize(..4), look_ups: self.rng.usize(..4), end }
+                let (posts, look_ups) = (self.rng.usize(..4), self.rng.usize(..4));
+                let outcomes = if self.rng.bool() { self.outcomes() } else { Vec::new() };
+                Call::Claim { now, posts, look_ups, end, outcomes, drop }
             }
             8..=15 => Call::Settle { outcomes: self.outcomes(), drop },
             16 => Call::Recover { now, drop },

@@ -9,7 +9,7 @@ use mutirao::delivery::{
 use mutirao::outbox::postgres::{PgOutbox, RENEWALS, Worker};
 use mutirao::outbox::{Scope, state_name};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::outbox_conformance::{Bench, Seed, Seen, TERMS, at};
 use crate::support::postgres::Database;
@@ -39,6 +39,14 @@ impl Fresh {
     pub async fn forget_claims(&self) {
         let sql = format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.sql().await).await.expect("it is done");
+    }
+
+    async fn looking(&self) -> MutexGuard<'_, Option<PgConnection>> {
+        let mut looking = self.looking.lock().await;
+        if looking.is_none() {
+            *looking = Some(self.sql().await);
+        }
+        looking
     }
 
     pub async fn execute(&self, sql: &'static str) -> u64 {
@@ -145,6 +153,14 @@ impl Bench for Fresh {
         update.execute(&mut self.sql().await).await.expect("it updates");
     }
 
+    async fn come_to_rest(&self) {
+        let mut looking = self.looking().await;
+        let conn = looking.as_mut().expect("it was just opened");
+        let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                    AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle')";
+        while sqlx::query_scalar(sql).fetch_one(&mut *conn).await.expect("it tells") {}
+    }
+
     async fn look(&self, row: RowId) -> Seen {
         let us = |column: &str| format!("(extract(epoch FROM {column}) * 1000000)::bigint");
         let sql =
@@ -155,10 +171,7 @@ impl Bench for Fresh {
                FROM mutirao.outbox o WHERE id = $1",
             us("sent_at"), us("available_at"), us("doubt_since"), us("doubt_hubsoft_at"), us("last_absence"),
         );
-        let mut looking = self.looking.lock().await;
-        if looking.is_none() {
-            *looking = Some(self.sql().await);
-        }
+        let mut looking = self.looking().await;
         let conn = looking.as_mut().expect("it was just opened");
         let it = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(row.0).fetch_one(conn).await;
         let it = it.expect("it reads");

@@ -190,6 +190,13 @@ pub struct MemoryOutbox {
     pub n_shares: Cell<u64>,
 }
 
+/// What is stored there, and what time it was.
+impl Clone for MemoryOutbox {
+    fn clone(&self) -> Self {
+        Self { shelf: self.shelf.clone(), heard: self.heard.clone(), ..Self::default() }
+    }
+}
+
 impl MemoryOutbox {
     pub fn with(tickets: impl IntoIterator<Item = Ticket>, now: Timestamp) -> Self {
         let outbox = Self::default();
