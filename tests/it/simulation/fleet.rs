@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::checks::waits_behind_unconfirmed;
-use super::lives::{Mortal, after};
+use super::lives::{Frozen, Mortal, after};
 use super::sabotage::Sabotage;
 use super::server::{TIMEOUT, log_in_later};
 use super::world::{Steps, Tale, World};
@@ -79,9 +79,12 @@ impl Fleet {
         let server = Rc::get_mut(&mut world.server).expect("nobody has it yet");
         // It has one outbox, and time is the database's.
         server.homes.truncate(1);
-        if world.steps == Steps::OfTheMachine {
-            world.steps = Steps::OfTheDatabase;
-        }
+        world.steps = match world.steps {
+            Steps::OfTheMachine => Steps::OfTheDatabase,
+            // Its machines have a time of their own each, anyway.
+            Steps::OfBoth => Steps::OfHubSoft,
+            steps => steps,
+        };
         // One by itself that a failover forgot has nobody who waits for it, or for whom it would wait.
         let n_workers = world.rng.borrow_mut().u64(1..5);
         let doubles = match sabotage {
@@ -196,13 +199,16 @@ impl Fleet {
         });
         let mut worker = MemoryWorker::new(&world.outbox, world.clock, id, policy.rate, TIMEOUT);
         worker.cut = cut;
+        worker.still = world.stands_still();
         let worker = Rc::new(worker);
         self.living.borrow_mut().push(Rc::clone(&worker));
         if !self.may_forget() {
             self.changed();
         }
         let api = log_in_later(&world.server, 0);
-        let running = run(&*worker, &api, &world.clock, policy, control.clone(), self);
+        let machine = world.clock_of_a_machine();
+        let running = run(&*worker, &api, &machine, policy, control.clone(), self);
+        let running = Frozen::new(running, world.clock, worker.still);
         let may_die = || self.all_have_told();
         let running = Mortal { running: Box::pin(running), polls_left: Cell::new(polls), may_die: &may_die };
         let stopping = async {
@@ -213,7 +219,7 @@ impl Fleet {
         let mut life = FuturesUnordered::<LocalBoxFuture<'_, Option<Ending>>>::new();
         life.push(Box::pin(running));
         life.push(Box::pin(stopping));
-        life.push(Box::pin(worker.heartbeat()));
+        life.push(Box::pin(Frozen::new(worker.heartbeat(), world.clock, worker.still)));
         life.push(Box::pin(self.dies(dies_in)));
         life.push(Box::pin(world.tell_returns(control)));
         let ending = life.next().await.flatten();
@@ -275,7 +281,8 @@ impl Fleet {
             };
             let outage = OUTAGE_MIN + world.some(outage_max);
             let until = world.clock.elapsed() + outage + Duration::from_secs(120);
-            let is_cut = |it: &MemoryWorker| it.cut.is_some_and(|cut| cut.0 < until && from < cut.1);
+            let is_away = |(begins, ends)| begins < until && from < ends;
+            let is_cut = |it: &MemoryWorker| it.cut.is_some_and(is_away) || it.still.is_some_and(is_away);
             // One that had not registered yet came within what is lost.
             let is_known = |it: &MemoryWorker| self.may_forget() || standby.board.seats.contains_key(&it.id);
             if self.living.borrow().iter().any(|it| is_cut(it) || !is_known(it)) || !self.all_have_told() {

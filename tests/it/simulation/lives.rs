@@ -9,13 +9,14 @@ use mutirao::delivery::{
     Change, Control, Ending, Halt, Note, Policy, Rate, Reason, RequestKind, Settle, Settled, State,
     ThrottleReason, Watch, run,
 };
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::sabotage::Sabotage;
 use super::server::log_in_later;
 use super::world::{Tale, World};
 use crate::support::memory_outbox::MemoryOutbox;
 use crate::support::replay::tell;
+use crate::support::world::VirtualClock;
 
 /// After so long a world that has not come to rest is lost.
 const AGE_MAX: Duration = Duration::from_secs(12 * 3600);
@@ -101,6 +102,7 @@ impl World {
             _ => self.policy.clone(),
         };
         let running = run(outbox, &api, &self.clock, &policy, control.clone(), &life);
+        let running = Frozen::new(running, self.clock, self.stands_still());
         let mut running = pin!(Mortal { running: Box::pin(running), polls_left, may_die: &|| true });
         let mut stopping = pin!(after(stop_in));
         let mut dying = pin!(after(dies_in));
@@ -242,6 +244,35 @@ impl<F: Future> Future for Mortal<'_, F> {
             None => {}
         }
         self.running.as_mut().poll(cx).map(Some)
+    }
+}
+
+/// A process that stands still from one time to another, and does not know it.
+pub struct Frozen<F> {
+    pub running: Pin<Box<F>>,
+    pub clock: VirtualClock,
+    pub still: Option<(Duration, Duration)>,
+    thaws: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F> Frozen<F> {
+    pub fn new(running: F, clock: VirtualClock, still: Option<(Duration, Duration)>) -> Self {
+        Self { running: Box::pin(running), clock, still, thaws: None }
+    }
+}
+
+impl<F: Future> Future for Frozen<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let now = self.clock.elapsed();
+        if let Some((_, until)) = self.still.filter(|(from, until)| (*from..*until).contains(&now)) {
+            let thaws = self.thaws.get_or_insert_with(|| Box::pin(sleep(until - now)));
+            if thaws.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        self.running.as_mut().poll(cx)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::support::breach::Breach;
 use crate::support::memory_outbox::{MemoryOutbox, Trouble};
 use crate::support::world::{VirtualClock, start, ticket, typed_ticket};
 
-/// Which clock is set while the world lives. Never two: what both say is believed.
+/// Which clock is set while the world lives. Never two ahead at once: what both say is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steps {
     None,
@@ -26,6 +26,9 @@ pub enum Steps {
     /// Back only: ahead it ends all leases, also of those that work.
     OfTheDatabase,
     OfHubSoft,
+    /// The machine's and HubSoft's at once, of which one goes only back: where both were set ahead, even one
+    /// after the other, neither is left to go by.
+    OfBoth,
 }
 
 impl Steps {
@@ -35,6 +38,7 @@ impl Steps {
             Self::OfTheMachine => "the machine's clock is set",
             Self::OfTheDatabase => "the database's clock is set",
             Self::OfHubSoft => "HubSoft's clock is set",
+            Self::OfBoth => "the machine's clock and HubSoft's are set",
         }
     }
 }
@@ -54,6 +58,8 @@ pub struct World {
     pub seed: u64,
     pub sabotage: Sabotage,
     pub rng: Rc<RefCell<fastrand::Rng>>,
+    /// Of what machines do by themselves, so that it moves no other dice.
+    pub machines: RefCell<fastrand::Rng>,
     pub clock: VirtualClock,
     pub outbox: Rc<MemoryOutbox>,
     /// Another outbox with a batch of the same name and texts, which opens its tickets at the same time.
@@ -145,6 +151,11 @@ impl World {
             1 => Steps::OfHubSoft,
             _ => Steps::None,
         };
+        let mut machines = fastrand::Rng::with_seed(rng.clone().u64(..));
+        let steps = match (steps, sabotage) {
+            (Steps::None, Sabotage::None) if machines.u32(0..6) == 0 => Steps::OfBoth,
+            (steps, _) => steps,
+        };
         let neighbour = has_neighbour.then_some(neighbour);
         let homes: Vec<_> = [outbox.clone()].into_iter().chain(neighbour.clone()).collect();
         // What its clock was set to shows on tickets as well, where all of a service stand on one page: else
@@ -170,7 +181,7 @@ impl World {
             Sabotage::Breach(breach) => outbox.breach(breach),
             _ => {}
         }
-        if steps != Steps::OfHubSoft || !server.stamps_by_it {
+        if !matches!(steps, Steps::OfHubSoft | Steps::OfBoth) || !server.stamps_by_it {
             server.add_history(n_services);
         }
         let server = Rc::new(server);
@@ -205,6 +216,7 @@ impl World {
             seed,
             sabotage,
             rng,
+            machines: RefCell::new(machines),
             clock,
             outbox,
             neighbour,
@@ -298,6 +310,14 @@ impl World {
                         self.clock.step(far_s);
                     }
                 }
+                Steps::OfBoth => {
+                    let back_s = self.machines.borrow_mut().i64(-1200..=0);
+                    let is_hubsoft_back = self.seed.is_multiple_of(2);
+                    let (of_machine, of_hubsoft) =
+                        if is_hubsoft_back { (far_s, back_s) } else { (back_s, far_s) };
+                    self.clock.step(of_machine);
+                    self.server.ahead_s.set(self.server.ahead_s.get() + of_hubsoft);
+                }
                 Steps::None => {}
             }
             self.server.saw(self.steps.name());
@@ -318,6 +338,28 @@ impl World {
                 false => self.server.open_by_hand(service, &format!("Sem sinal {n}")),
             }
         }
+    }
+
+    /// The time of day on the machine of one more worker: mostly the database's, sometimes far from it.
+    pub fn clock_of_a_machine(&self) -> VirtualClock {
+        let mut dice = self.machines.borrow_mut();
+        if self.sabotage != Sabotage::None || dice.u32(0..3) != 0 {
+            return self.clock;
+        }
+        self.server.saw("a machine has another time");
+        let ahead_s = dice.i64(-1200..=1200);
+        self.clock.of_another(if dice.bool() { ahead_s } else { ahead_s * 216 })
+    }
+
+    /// When one more worker stands still, and until when: mostly for longer than its lease.
+    pub fn stands_still(&self) -> Option<(Duration, Duration)> {
+        let mut dice = self.machines.borrow_mut();
+        if self.sabotage != Sabotage::None || self.is_calm() || dice.u32(0..4) != 0 {
+            return None;
+        }
+        self.server.saw("a process stands still");
+        let from = self.clock.elapsed() + Duration::from_millis(dice.u64(0..60_000));
+        Some((from, from + Duration::from_millis(dice.u64(1_000..300_000))))
     }
 
     pub fn is_calm(&self) -> bool {

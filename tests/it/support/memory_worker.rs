@@ -38,6 +38,8 @@ pub struct MemoryWorker {
     pub timeout: Duration,
     /// Between these times it cannot reach the outbox; HubSoft it can.
     pub cut: Option<(Duration, Duration)>,
+    /// Between these times it stands still.
+    pub still: Option<(Duration, Duration)>,
     /// Whether it looks up only, as `reconcile` does.
     pub only_looks: bool,
     lately: Lately,
@@ -62,6 +64,7 @@ impl MemoryWorker {
             rate,
             timeout,
             cut: None,
+            still: None,
             only_looks: false,
             lately: Lately::default(),
             doubts_server: Cell::default(),

@@ -31,6 +31,11 @@ impl VirtualClock {
         self.ahead_s.set(self.ahead_s.get() + by_s);
     }
 
+    /// Of a machine whose clock somebody else sets, and which shows another time.
+    pub fn of_another(self, ahead_s: i64) -> Self {
+        Self { ahead_s: Box::leak(Box::new(Cell::new(ahead_s))), ..self }
+    }
+
     /// Since the test began.
     pub fn elapsed(self) -> Duration {
         self.epoch.elapsed()

@@ -68,7 +68,8 @@ struct State {
     /// Tokens that work.
     tokens: BTreeSet<u64>,
     n_tokens: u64,
-    in_flight: BTreeMap<(usize, i64), Code>,
+    /// Posts on their way, and until when HubSoft may work on one at most.
+    in_flight: BTreeMap<(usize, i64), (Code, Duration)>,
     worked: BTreeMap<Code, u32>,
     last_opened: Option<usize>,
     misled: BTreeSet<Code>,

@@ -8,7 +8,7 @@ use mutirao::hubsoft::Heard;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::book::{Code, New};
+use super::book::{Code, New, Ticket};
 use super::{LATEST, Server, TIMEOUT, TYPE_DEFAULT, connect, error, page};
 use crate::simulation::weather::Mishap;
 use crate::support::replay::tell;
@@ -96,7 +96,12 @@ impl Server {
                 state.violations.push(format!("{code} is posted while rows {others:?} of {service} live"));
             }
         }
-        if let Some(other) = state.in_flight.get(&(home, service)) {
+        let other = state.in_flight.get(&(home, service)).filter(|(other, until)| {
+            // Who stands still does not see that it is over.
+            let is_seen = |it: &Ticket| it.visible_from <= self.clock.elapsed();
+            self.clock.elapsed() < *until && !state.book.of_row(home, other).any(is_seen)
+        });
+        if let Some((other, _)) = other {
             let seen = format!("{code} and {other} of service {service} are in flight together");
             state.violations.push(seen);
         }
@@ -332,7 +337,8 @@ struct InFlight<'a> {
 impl<'a> InFlight<'a> {
     fn new(server: &'a Server, home: usize, asked: &Asked) -> Self {
         let (service, code) = (asked.service, asked.code.clone());
-        server.state.borrow_mut().in_flight.insert((home, service), code.clone());
+        let until = server.clock.elapsed() + TIMEOUT + LATEST;
+        server.state.borrow_mut().in_flight.insert((home, service), (code.clone(), until));
         Self { server, home, service, code }
     }
 }
