@@ -300,6 +300,9 @@ mod tests {
         assert!(breaker.is_closed());
         feed(&mut breaker, [Health::Unavailable; 4]);
         assert!(breaker.is_closed(), "it starts over");
+        assert_eq!(breaker.streak(), 4);
+        breaker.posted(now, RowId(5), Health::Judged);
+        assert_eq!(breaker.streak(), 0);
     }
 
     /// Seen: it was answered 401, its repetition was withheld, and no row was posted any more.
@@ -346,5 +349,58 @@ mod tests {
         breaker.apply(3 * S, SharedBreaker::Open(Holder::Other));
         breaker.hurry(3 * S);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: None }, "another worker's affair");
+    }
+
+    /// A row at which it stumbles is that row's affair again.
+    #[test]
+    fn once_it_is_closed_hubsoft_is_known_to_work() {
+        let mut by_trial = Breaker::default();
+        feed(&mut by_trial, [Health::Unavailable; 5]);
+        by_trial.probed(S, Health::Judged);
+        by_trial.posting(RowId(7));
+        by_trial.posted(S, RowId(7), Health::Proven);
+        let mut by_another = Breaker::default();
+        by_another.apply(S, SharedBreaker::Open(Holder::Other));
+        by_another.apply(2 * S, SharedBreaker::Closed);
+        for mut breaker in [by_trial, by_another] {
+            feed(&mut breaker, [Health::Stumbled; 19]);
+            assert!(breaker.is_closed());
+            feed(&mut breaker, [Health::Stumbled]);
+            assert!(!breaker.is_closed());
+        }
+    }
+
+    #[test]
+    fn what_all_know_stands_above_what_one_has_seen() {
+        use Holder::{Me, Nobody, Other};
+        use SharedBreaker::{Closed, Open, Trial};
+        let all = Traffic::All;
+        let nothing = |at: Option<u32>| Traffic::Nothing { probe_at: at.map(|at| at * S) };
+        let trial = |row: Option<i64>| Traffic::OneTrial(row.map(RowId));
+        let look_ups = |is_tried| Traffic::LookUps { is_tried };
+        for (before, shared, after) in [
+            (all, Closed, all),
+            (trial(Some(7)), Closed, all),
+            (nothing(Some(12)), Closed, all),
+            (all, Open(Me), nothing(Some(10))),
+            (nothing(None), Open(Me), nothing(Some(10))),
+            (nothing(Some(12)), Open(Me), nothing(Some(10))), // The outbox gives none that is not due.
+            (nothing(Some(10)), Open(Me), nothing(Some(10))),
+            (nothing(Some(8)), Open(Me), nothing(Some(8))),
+            (nothing(Some(8)), Open(Other), nothing(None)),
+            (all, Open(Nobody), nothing(None)),
+            (nothing(None), Open(Nobody), nothing(None)),
+            (trial(Some(7)), Trial(Me), trial(Some(7))),
+            (nothing(None), Trial(Me), trial(None)),
+            (trial(Some(7)), Trial(Other), look_ups(true)),
+            (all, Trial(Nobody), look_ups(false)),
+            (look_ups(true), Trial(Nobody), look_ups(false)),
+            (look_ups(true), Trial(Other), look_ups(true)),
+        ] {
+            let mut breaker = Breaker { traffic: before, ..Breaker::default() };
+            let changed = breaker.apply(10 * S, shared);
+            assert_eq!(breaker.traffic(), after, "{before:?} {shared:?}");
+            assert_eq!(changed == Changed::Yes, before != after, "{before:?} {shared:?}");
+        }
     }
 }

@@ -88,4 +88,15 @@ mod tests {
         assert_eq!(clock.hear(200 * MS, 202 * MS, far(-600_000)), 201 * MS);
         assert_eq!(clock.hear(300 * MS, 302 * MS, far(-599_900)), 301 * MS);
     }
+
+    /// In a thousand seconds two clocks part by half a second, and what was known is as much wider.
+    #[test]
+    fn what_was_known_long_ago_is_known_less_exactly() {
+        let mut clock = ClockOffset::default();
+        clock.hear(100 * MS, 102 * MS, far(0));
+        // It is 100 ms to 102 ms ahead of there, by now 400 ms behind to 602 ms ahead; by this answer 900 ms
+        // behind to 202 ms ahead.
+        let then = clock.hear(999_000 * MS, 1_000_102 * MS, far(999_900));
+        assert_eq!(then, 999_801 * MS);
+    }
 }

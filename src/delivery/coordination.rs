@@ -224,3 +224,44 @@ pub enum Holder {
     /// Nobody yet, or whoever held it had no use for it.
     Nobody,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_newer_stands_above_what_was_told_and_takes_nothing_back() {
+        let throttle = |s| Some((Duration::from_secs(s), ThrottleReason::Said(String::new())));
+        let lowers = |after| Some(Lowers { after: Some(after), slot: None });
+        let all = |n: u64, reachability, returned| News {
+            throttle: throttle(n),
+            lowers: lowers(n as i64),
+            reachability: Some(reachability),
+            returned,
+            pause: Some(PauseReason::Said(n.to_string())),
+        };
+        let (old, new) = (all(1, Reachability::Unreachable, true), all(2, Reachability::Proven, false));
+        let added = |mut to: News, newer: &News| {
+            to.add(newer.clone());
+            to
+        };
+        let nothing = News::default;
+        assert_eq!(added(old.clone(), &new), News { returned: true, ..new.clone() });
+        assert_eq!(added(old.clone(), &nothing()), old);
+        assert_eq!(added(nothing(), &old), old);
+        assert!(nothing().is_empty());
+        let answered = News::from(Reachability::Answered);
+        assert_eq!(answered, News { reachability: Some(Reachability::Answered), ..nothing() });
+        for one in [
+            News { throttle: throttle(1), ..nothing() },
+            News { lowers: lowers(1), ..nothing() },
+            answered,
+            News { returned: true, ..nothing() },
+            News { pause: old.pause.clone(), ..nothing() },
+        ] {
+            assert!(!one.is_empty(), "{one:?}");
+            assert_eq!(added(one.clone(), &nothing()), one);
+            assert_eq!(added(nothing(), &one), one);
+        }
+    }
+}

@@ -117,6 +117,13 @@ mod tests {
         ] {
             assert_eq!(eyes.saw(Sight { text_len, seen_at: at(hours) }), is_news, "{text_len} {hours}");
         }
-        assert_eq!(eyes.sights, [Sight { text_len: 12, seen_at: at(1) }], "what it outdoes is gone");
+        let sight = |text_len, hours| Sight { text_len, seen_at: at(hours) };
+        assert_eq!(eyes.sights, [sight(12, 1)], "what it outdoes is gone");
+        eyes.saw(sight(11, 3));
+        assert_eq!(eyes.sights, [sight(12, 1), sight(11, 3)], "a longer one was seen longer ago");
+        eyes.saw(sight(11, 4));
+        assert_eq!(eyes.sights, [sight(12, 1), sight(11, 4)]);
+        eyes.saw(sight(1, 26));
+        assert_eq!(eyes.sights, [sight(11, 4), sight(1, 26)], "of more than a day ago");
     }
 }

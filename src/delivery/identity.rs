@@ -226,6 +226,7 @@ mod tests {
         };
         let one = content(&["a", "b", "b"]);
         assert_eq!(one, content(&["b ", "a", "b\r\n"]));
+        assert!(one.ends_with("-3"), "three rows: {one}");
         for other in [&["a", "b"][..], &["a", "a", "b"], &["a", "b", "c"], &[]] {
             assert_ne!(one, content(other), "{other:?}");
         }

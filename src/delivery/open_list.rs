@@ -144,4 +144,31 @@ mod tests {
         check("70", None, "p8"); // Another type of the same label
         check("70", Some("1"), "p8");
     }
+
+    #[test]
+    fn a_row_is_told_of_so_many_beside_it_and_no_more() {
+        let of_other_type = |id| Listed {
+            service: 80,
+            type_id: Some(5),
+            id_atendimento: id,
+            protocolo: Some(format!("p{id}").into()),
+        };
+        let types = || TypeTable {
+            first_of: [(1, (1, "SAC".into())), (5, (5, "Queda".into()))].into(),
+            default: Some(1),
+        };
+        let raw = RawTicket::from([
+            (Field::IdClienteServico, "80"),
+            (Field::Descricao, "Sem sinal"),
+            (Field::Nome, "Ana"),
+            (Field::Telefone, "37999112233"),
+        ]);
+        let ticket = Ticket::parse(&raw).expect("it is a ticket").ticket;
+        for more in 0..3 {
+            let n_open = BESIDE_MAX - 1 + more;
+            let list = OpenList::new((1..=n_open as i64).map(of_other_type).collect(), types());
+            let Some(Sighting::Beside(beside)) = list.sight(&ticket) else { panic!("there are {n_open}") };
+            assert_eq!(beside.len(), n_open.min(BESIDE_MAX));
+        }
+    }
 }

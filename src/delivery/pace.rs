@@ -461,6 +461,7 @@ mod tests {
             (&[(0, 50, TooMany), (1100, 1150, TooMany)][..], 58_823),
         ] {
             let mut pace = Pace::new(Rate::PerSecond(20.0));
+            assert_eq!((pace.is_lowered(MS), pace.climbs_for(MS), pace.lowers(MS)), (false, None, None));
             for (sent, at, cause) in refusals {
                 let _ = pace.refused(*at * MS, *sent * MS, None, *cause);
             }
@@ -469,6 +470,12 @@ mod tests {
             let _ = pace.refused(10_000 * MS, 9000 * MS, None, TooMany);
             let lowered = pace.slot().expect("a slot").as_micros();
             assert!(expected < lowered && pace.is_lowered(11_000 * MS), "something was done meanwhile");
+            assert!(
+                pace.lowers(10_000 * MS).is_some() && pace.lowers(10_001 * MS).is_none(),
+                "of this moment"
+            );
+            let climbs = [11, 12].map(|s| pace.climbs_for(s * 1000 * MS).expect("it climbs"));
+            assert_eq!(climbs[0] - climbs[1], 1000 * MS);
             assert_eq!(pace.take(600_000 * MS), Ok(()));
             assert_eq!(pace.slot(), Some(50 * MS), "as if nothing had been");
         }
@@ -513,6 +520,7 @@ mod tests {
         assert_eq!(hear(16, 1, 900), None);
         assert_eq!(hear(20, 2, 5), None, "another one, which ends before");
         assert_eq!(hear(30, 3, 2000), Some(2030));
+        assert_eq!(hear(40, 4, 1990), None, "who was refused at once with it");
     }
 
     #[test]
@@ -641,6 +649,42 @@ mod tests {
             for pair in taken.windows(2) {
                 prop_assert!(slot - slack <= (pair[1] - pair[0]).as_secs_f64());
             }
+        }
+    }
+
+    #[test]
+    fn a_slot_has_passed_once_the_next_is_nearer() {
+        let mut shared = Pace::new(Rate::PerSecond(10.0));
+        let of_four = SharedState {
+            now: jiff::Timestamp::UNIX_EPOCH,
+            rate: Rate::PerSecond(10.0),
+            n_workers: 4,
+            slots: None,
+            free_in: Duration::ZERO,
+            login_in: None,
+            throttle: None,
+            lowered: None,
+            pause: None,
+            breaker: SharedBreaker::Closed,
+        };
+        shared.apply(Duration::ZERO, Duration::ZERO, Duration::ZERO, &of_four);
+        for (pace, half) in [(Pace::new(Rate::PerSecond(5.0)), 100), (shared, 50)] {
+            assert!(!pace.has_passed(1000 * MS, 900 * MS));
+            assert!(!pace.has_passed(1000 * MS, (1000 + half) * MS));
+            assert!(pace.has_passed(1000 * MS, (1001 + half) * MS));
+        }
+        assert!(!Pace::new(Rate::Unlimited).has_passed(Duration::ZERO, 10_000 * MS), "there are none");
+    }
+
+    #[test]
+    fn a_wait_as_long_as_our_own_is_not_called_hubsofts() {
+        for (asked_ms, told) in [(999, None), (1000, None), (1001, Some(1001 * MS))] {
+            let mut pace = Pace::new(Rate::Unlimited);
+            let throttle = pace.refused(MS, Duration::ZERO, Some(asked_ms * MS), ThrottleCause::TooMany);
+            let Some(Throttle { reason: ThrottleReason::Answered { asked, .. }, .. }) = throttle else {
+                panic!("a new throttle: {throttle:?}")
+            };
+            assert_eq!(asked, told, "{asked_ms}");
         }
     }
 }

@@ -76,6 +76,9 @@ mod tests {
         let seconds: Vec<u64> = (0..10).map(|n| retry.ceiling(n).as_secs()).collect();
         assert_eq!(seconds, [1, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(retry.ceiling(u32::MAX), Duration::from_secs(60));
+        let slow = Retry::new(Duration::from_secs(30), Duration::from_secs(900), 7);
+        let seconds: Vec<u64> = (1..8).map(|n| slow.ceiling(n).as_secs()).collect();
+        assert_eq!(seconds, [30, 60, 120, 240, 480, 900, 900]);
     }
 
     #[test]
@@ -90,5 +93,28 @@ mod tests {
         assert!(one.iter().all(|wait| *wait < Duration::from_secs(4)));
         assert!(one.iter().any(|wait| *wait < Duration::from_millis(400)));
         assert!(one.iter().any(|wait| Duration::from_millis(3600) < *wait));
+    }
+
+    /// Those of SplitMix64 that its author gives for the seed 1234567.
+    #[test]
+    fn the_dice_are_those_that_they_are_called() {
+        let retry = Retry::new(Duration::ZERO, Duration::ZERO, 1_234_567);
+        for number in [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423] {
+            assert_eq!(retry.roll(), (number >> 11) as f64 / (1_u64 << 53) as f64);
+        }
+    }
+
+    #[test]
+    fn about_a_time_is_a_quarter_to_either_side_and_one_of_many_is_each_of_them() {
+        let retry = Retry::new(Duration::ZERO, Duration::ZERO, 1);
+        let waits: Vec<_> = (0..1000).map(|_| retry.about(Duration::from_secs(4)).as_secs_f64()).collect();
+        assert!(waits.iter().all(|wait| (3.0..5.0).contains(wait)));
+        for (part, within) in [("first", 3.0..3.1), ("last", 4.9..5.0)] {
+            assert!(waits.iter().any(|wait| within.contains(wait)), "the {part} of it");
+        }
+        let mut drawn = [0; 4];
+        (0..1000).for_each(|_| drawn[retry.draw(4)] += 1);
+        assert!(drawn.iter().all(|n| (200..300).contains(n)), "{drawn:?}");
+        assert_eq!((retry.draw(1), retry.draw(0)), (0, 0));
     }
 }

@@ -330,3 +330,36 @@ pub struct Refused {
     pub code: String,
     pub problems: Vec<Problem>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_in_the_sets_that_have_it() {
+        for state in State::ALL {
+            assert_eq!(state.waits(), State::WAITING.contains(&state), "{state:?}");
+            assert_eq!(state.is_live(), State::LIVE.contains(&state), "{state:?}");
+            assert_eq!(state.takes_a_word(), State::TAKES_A_WORD.contains(&state), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_waits_is_in_doubt_but_for_a_precaution() {
+        let later = |doubt| Change::Later { at: Timestamp::UNIX_EPOCH, attempts: 1, doubt, fault: None };
+        let (doubt, precaution) =
+            (Doubt::since(Timestamp::UNIX_EPOCH), Doubt::precaution(Timestamp::UNIX_EPOCH));
+        for (change, claimed_with, expected, may_leave_pending) in [
+            (Change::Release, None, State::Pending, true),
+            (Change::Release, Some(&doubt), State::InDoubt, true),
+            (Change::Release, Some(&precaution), State::Pending, true),
+            (later(None), Some(&doubt), State::Pending, true),
+            (later(Some(doubt.clone())), None, State::InDoubt, false),
+            (later(Some(precaution.clone())), None, State::Pending, true),
+            (Change::Failed { attempts: 8, fault: Fault::NoTicket }, None, State::Failed, false),
+        ] {
+            assert_eq!(change.state(claimed_with), expected, "{change:?}");
+            assert_eq!(change.may_leave_pending(), may_leave_pending, "{change:?}");
+        }
+    }
+}

@@ -355,6 +355,84 @@ mod tests {
         check(&row, opened(), (write, Settled::Taken));
         let conflicted = Found { id_atendimento: Some(7), state: State::Conflict, ..row };
         check(&conflicted, opened(), (Write::Nothing, Settled::Taken));
+        // In conflict about another ticket, or with that number without a conflict, it is told of this one.
+        let fault = Some(Fault::Taken { protocolo: "p".to_owned(), owner: 2 });
+        let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warnings, fault };
+        for row in [
+            Found { id_atendimento: Some(8), ..conflicted.clone() },
+            Found { state: State::Skipped, ..conflicted },
+        ] {
+            check(&row, opened(), (write.clone(), Settled::Taken));
+        }
+    }
+
+    #[test]
+    fn a_change_leaves_what_it_says_and_all_else_as_it_was() {
+        let (doubt, fault, opening) = (Doubt::since(AT), fault(), opening());
+        let warnings = vec![Warning::WithoutOs];
+        let later = |doubt, fault| Change::Later { at: AT, attempts: 3, doubt, fault };
+        let due = Some(AT);
+        let table = [
+            (Change::Release, After::default()),
+            (later(None, None), After { available_at: due, attempts: Some(3), ..After::default() }),
+            (
+                later(Some(doubt.clone()), Some(fault.clone())),
+                After {
+                    available_at: due,
+                    attempts: Some(3),
+                    doubt: Some(&doubt),
+                    fault: Some(&fault),
+                    ..After::default()
+                },
+            ),
+            (
+                opened(),
+                After { opening: Some(&opening), attempts: Some(2), warnings: &warnings, ..After::default() },
+            ),
+            (
+                Change::Skipped { opening: opening.clone() },
+                After { opening: Some(&opening), fault: Some(&Fault::AlreadyOpen), ..After::default() },
+            ),
+            (rejected(), After { attempts: Some(1), fault: Some(&fault), ..After::default() }),
+            (
+                Change::Failed { attempts: 8, fault: fault.clone() },
+                After { attempts: Some(8), fault: Some(&fault), ..After::default() },
+            ),
+            (
+                Change::Unconfirmed { doubt: doubt.clone(), fault: fault.clone() },
+                After { doubt: Some(&doubt), fault: Some(&fault), ..After::default() },
+            ),
+            (
+                Change::Conflict {
+                    opening: opening.clone(),
+                    attempts: 2,
+                    fault: fault.clone(),
+                    warnings: warnings.clone(),
+                },
+                After {
+                    opening: Some(&opening),
+                    attempts: Some(2),
+                    fault: Some(&fault),
+                    warnings: &warnings,
+                    ..After::default()
+                },
+            ),
+        ];
+        for (change, expected) in table {
+            let all = |after: After<'_>| {
+                let due = after.available_at;
+                let opening = after.opening.cloned();
+                (
+                    due,
+                    after.attempts,
+                    after.doubt.cloned(),
+                    after.fault.cloned(),
+                    opening,
+                    after.warnings.to_vec(),
+                )
+            };
+            assert_eq!(all(After::of(&change)), all(expected), "{change:?}");
+        }
     }
 
     #[test]
@@ -366,6 +444,9 @@ mod tests {
         let released = Found { is_claimed: false, ..found(State::Pending, 5) };
         check(&released, Change::Release, AGAIN);
         check(&found(State::InDoubt, 5), Change::Release, STALE);
+        let in_doubt_again = Found { is_claimed: false, ..found(State::InDoubt, 5) };
+        check(&in_doubt_again, Change::Release, AGAIN);
+        check(&Found { is_claimed: false, ..found(State::Unconfirmed, 5) }, Change::Release, STALE);
         let withdrawn = Found { is_gone: true, ..found(State::Cancelled, 5) };
         check(&Found { is_claimed: false, ..withdrawn.clone() }, Change::Release, AGAIN);
         check(&withdrawn, Change::Release, STALE);
@@ -375,6 +456,7 @@ mod tests {
         check(&withdrawn, later(None), AGAIN);
         check(&found(State::Cancelled, 5), later(None), STALE);
         check(&found(State::Pending, 5), later(doubt.clone()), STALE);
+        check(&Found { doubt_since: Some(AT), ..found(State::Pending, 5) }, later(doubt.clone()), STALE);
         check(&Found { doubt_since: Some(AT), ..found(State::InDoubt, 5) }, later(doubt), AGAIN);
         check(&Found { attempts: 2, ..found(State::Pending, 5) }, later(None), STALE);
         let skipped = || Change::Skipped { opening: opening() };

@@ -329,3 +329,113 @@ impl Stats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::{Attempt, AttemptKind, Doubt, Noted, OpenedTicket, RowId, Token};
+
+    const S: Duration = Duration::from_secs(1);
+    const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
+    /// Twice each, so that a count is seen to count.
+    #[test]
+    fn what_became_of_a_row_is_counted_once() {
+        let opening = || OpenedTicket {
+            protocolo: "p".to_owned(),
+            id_atendimento: 7,
+            ids_ordem_servico: vec![],
+            numeros_ordem_servico: vec![],
+        };
+        let opened = || Change::Opened { opening: opening(), attempts: 1, warnings: vec![] };
+        let fault = || Fault::NoTicket;
+        let looked = || {
+            let (verdict, latency) = ("found", Duration::ZERO);
+            let (kind, note) = (AttemptKind::LookUp, Noted::Nothing);
+            Some(Box::new(Attempt { at: AT, kind, verdict, http_status: None, latency, note }))
+        };
+        let later = Change::Later { at: AT, attempts: 1, doubt: None, fault: None };
+        let conflict = Change::Conflict { opening: opening(), attempts: 1, fault: fault(), warnings: vec![] };
+        let unconfirmed = Change::Unconfirmed { doubt: Doubt::since(AT), fault: fault() };
+        for (change, attempt, became, counted) in [
+            (opened(), None, Settled::Written, "opened"),
+            (opened(), looked(), Settled::Written, "opened adopted"),
+            (Change::Release, None, Settled::Written, "deferred"),
+            (later, None, Settled::Written, "deferred"),
+            (Change::Skipped { opening: opening() }, None, Settled::Written, "skipped"),
+            (Change::Rejected { attempts: 1, fault: fault() }, None, Settled::Written, "rejected"),
+            (Change::Failed { attempts: 1, fault: fault() }, None, Settled::Written, "failed"),
+            (unconfirmed, None, Settled::Written, "unconfirmed"),
+            (conflict, None, Settled::Written, "conflicts"),
+            (opened(), None, Settled::Taken, "conflicts"),
+            (opened(), None, Settled::Duplicate, "duplicates"),
+            (opened(), None, Settled::Stale, "stale"),
+            (opened(), None, Settled::Deleted, "stale"),
+            (opened(), None, Settled::Locked, ""),
+        ] {
+            let settle =
+                Settle { row: RowId(1), label: Default::default(), token: Token(1), change, attempt };
+            let mut stats = Stats::default();
+            stats.settled(&settle, became);
+            stats.settled(&settle, became);
+            let all = [
+                ("opened", stats.opened),
+                ("adopted", stats.adopted),
+                ("rejected", stats.rejected),
+                ("failed", stats.failed),
+                ("unconfirmed", stats.unconfirmed),
+                ("conflicts", stats.conflicts),
+                ("skipped", stats.skipped),
+                ("deferred", stats.deferred),
+                ("stale", stats.stale),
+                ("duplicates", stats.duplicates),
+                ("invalid", stats.invalid),
+            ];
+            let named: Vec<_> = all.iter().filter(|(_, n)| *n != 0).map(|(name, _)| *name).collect();
+            assert_eq!(named.join(" "), counted, "{settle:?} {became:?}");
+            assert!(all.iter().all(|(_, n)| matches!(n, 0 | 2)), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn the_rate_is_of_the_time_in_which_something_was_sent() {
+        let mut stats = Stats::default();
+        assert_eq!(stats.mean_per_s(), 0.0);
+        let kinds = [RequestKind::Login, RequestKind::Post, RequestKind::LookUp, RequestKind::Probe];
+        for (at_ms, nth) in [10_000, 10_500, 10_999, 11_000, 14_000].into_iter().zip(0..) {
+            stats.sending(Duration::from_millis(at_ms), kinds[nth % 4]);
+        }
+        assert_eq!((stats.logins, stats.posts, stats.look_ups, stats.probes), (2, 1, 1, 1));
+        assert_eq!(stats.mean_per_s(), 1.0, "four slots in four seconds");
+        assert_eq!(stats.peak_in_1s, 3, "a second does not hold both of its ends");
+    }
+
+    #[test]
+    fn a_throttle_that_goes_on_is_one() {
+        let reason = |said: &str| ThrottleReason::Said(said.to_owned());
+        let throttle =
+            |at: u32, until: u32, said| Throttle { at: at * S, until: until * S, reason: reason(said) };
+        let mut stats = Stats::default();
+        for one in
+            [throttle(10, 15, "a"), throttle(15, 20, "b"), throttle(18, 30, "c"), throttle(31, 33, "d")]
+        {
+            stats.throttled(AT, &one);
+        }
+        let taken = |length: u32, said| ThrottleTaken { at: AT, length: length * S, reason: reason(said) };
+        assert_eq!(stats.throttles, [taken(20, "c"), taken(2, "d")]);
+    }
+
+    #[test]
+    fn answers_are_counted_by_their_status_and_measured() {
+        let mut stats = Stats::default();
+        stats.answered(None, S);
+        for status in [200, 200, 503] {
+            stats.answered(Some(status), S);
+        }
+        assert_eq!(stats.by_status, [(200, 2), (503, 1)].into());
+        assert_eq!(stats.latency_us.len(), 3);
+        assert!(stats.latency_us.min().abs_diff(1_000_000) < 10_000, "{}", stats.latency_us.min());
+        stats.answered(Some(200), 700 * S);
+        assert!(stats.latency_us.max().abs_diff(600_000_000) < 6_000_000, "{}", stats.latency_us.max());
+    }
+}

@@ -204,6 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn only_what_nobody_sees_is_blank() {
+        for (cell, expected) in
+            [("", true), (" ", true), ("\u{A0}\u{200B}", true), ("é", false), (" a", false)]
+        {
+            assert_eq!(is_blank(cell), expected, "{cell:?}");
+        }
+    }
+
+    #[test]
     fn what_is_simple_is_as_it_stands() {
         let odd = ["Err:502", "N/D", "nan", "none", "#N/D", "=\"7\"", "7 ", " 7", "", "-", "(nan)"];
         assert!(!odd.into_iter().any(is_simple));
@@ -216,13 +225,36 @@ mod tests {
     #[test]
     fn a_formula_that_failed_is_no_value() {
         for cell in [
-            "#N/D", "#N/A", "#REF!", "#VALOR!", "#VALUE!", "#NOME?", "#DIV/0!", "#NÚM!", "#NULO!", "#SPILL!",
-            "Err:502", "Erro:508",
+            "#N/D",
+            "#N/A",
+            "#REF!",
+            "#VALOR!",
+            "#VALUE!",
+            "#NOME?",
+            "#DIV/0!",
+            "#NÚM!",
+            "#NULO!",
+            "#SPILL!",
+            "Err:502",
+            "Erro:508",
+            "#ABCDEFGHIJKLMNOPQRSTUV!",
         ] {
             assert!(is_formula_error(cell), "{cell:?}");
         }
-        for cell in ["#", "#!", "#1", "#REF", "# REF!", "#Ref!", "#REF! não liga", "Err:", "Err:5020", "Erro"]
-        {
+        for cell in [
+            "#",
+            "#!",
+            "#1",
+            "#REF",
+            "# REF!",
+            "#Ref!",
+            "#REF! não liga",
+            "Err:",
+            "Err:5020",
+            "Erro",
+            "#ABCDEFGHIJKLMNOPQRSTUVW!",
+            "#SEMSINALDESDEONTEMPORFAVORLIGAR!",
+        ] {
             assert!(!is_formula_error(cell), "{cell:?}");
         }
     }
@@ -242,6 +274,10 @@ mod tests {
             ("1,10E+1", whole("11")),
             ("1,5E-3", Some(Fraction)),
             ("2.0241126103000123456E+19", Some(Lost)), // All 20 digits, yet no number holds them.
+            ("1.23456789012345E+14", whole("123456789012345")),
+            ("1.234567890123456E+15", Some(Lost)), // One digit more than a double holds for sure.
+            ("1E100", Some(Lost)),
+            ("1E1000", None),
             ("0E+0", whole("0")),
             ("E+5", None),
             ("1E", None),

@@ -182,6 +182,24 @@ mod tests {
         }
     }
 
+    /// Sixteen bytes at once are looked at: what is odd may stand in any of them.
+    #[test]
+    fn what_is_odd_is_seen_wherever_it_stands() {
+        assert_eq!(normal("a  b"), "a b");
+        for cell in ["\t", "\n", "\u{7F}", "\u{1}\r", " ", "  "] {
+            assert_eq!(normal(cell), normalised(cell), "{cell:?}");
+        }
+        for len in [1, 15, 16, 17, 31, 32, 40] {
+            for at in 0..len {
+                let cell: String = (0..len).map(|other| if other == at { '\u{7}' } else { 'a' }).collect();
+                let bare = "a".repeat(len - 1);
+                assert_eq!(normal(&cell.replace('\u{7}', "\u{AD}")), bare, "{at} of {len}");
+                let found = read(&cell).unwrap().0;
+                assert_eq!(found.as_ref().map_or("", Text::as_str), bare, "{at} of {len}");
+            }
+        }
+    }
+
     #[test]
     fn free_text_keeps_what_a_person_wrote() {
         check("Sem sinal", "Sem sinal", None);

@@ -61,7 +61,10 @@ fn short(verdict: &Verdict<Sighting>) -> String {
         Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
             format!("already_open {}", opening.id_atendimento)
         }
-        Verdict::Answered(Sighting::Beside(beside)) => format!("not_found{}", told(beside)),
+        Verdict::Answered(Sighting::Beside(beside)) => {
+            assert_ne!(*beside, [], "beside nothing there is none");
+            format!("not_found{}", told(beside))
+        }
         Verdict::Answered(Sighting::NotFound) => "not_found".to_owned(),
         Verdict::Answered(Sighting::CouldNotTell(fault)) => format!("could_not_tell {}", fault.code()),
         Verdict::Unknown(fault) => format!("unknown {}", fault.code()),
@@ -98,6 +101,13 @@ fn the_look_up_table() {
         (200, r#"{"status":"error","msg":"Nenhum cliente encontrado"}"#.into(), "could_not_tell refused"),
         (200, r#"{"status":"error","msg":"Nenhum servico encontrado. Nao e possivel listar os atendimentos"}"#.into(), "could_not_tell refused"),
         (200, r#"{"status":"error","msg":"Nenhum atendimento encontrado: nenhum servico com este id"}"#.into(), "could_not_tell refused"),
+        // Who says that there is none says nothing else.
+        (200, r#"{"status":"error","msg":"Nenhum atendimento encontrado","errors":["x"]}"#.into(), "could_not_tell validation"),
+        (404, r#"{"status":"error","msg":"Nenhum registro encontrado.","errors":["x"]}"#.into(), "misconfigured"),
+        (404, r#"{"status":"error","msg":"Nenhum registro encontrado.","trace":[]}"#.into(), "misconfigured"),
+        (404, r#"{"msg":"Nenhum registro encontrado."}"#.into(), "misconfigured"),
+        (201, page(&[]), "could_not_tell http_201"),
+        (422, page(&[]), "could_not_tell http_422"),
         (200, r#"{"status":"error","msg":"Método index não disponível"}"#.into(), "misconfigured"),
         (200, r#"{"status":"error","msg":"O Usuário não possui a permissão desejada!"}"#.into(), "forbidden"),
         (403, "<html>Attention Required!</html>".into(), "unknown http_403_page"),
@@ -173,6 +183,8 @@ fn a_full_page_proves_absence_only_if_it_reaches_back_beyond_the_send() {
     let mut ascending = foreign(50, 10);
     ascending.reverse();
     check(200, &page(&ascending), &sent(), "could_not_tell full_page");
+    // And where all are as old, there is none to be seen.
+    check(200, &page(&foreign(50, 0)), &sent(), "could_not_tell full_page");
     // Ours stands among them.
     let mut with_ours = foreign(49, 1);
     with_ours.push(ours(7, "20261124090001000007"));
@@ -197,6 +209,73 @@ fn a_full_page_of_dates_only_is_read_to_the_end_of_the_day() {
     check(200, &full("24/11/2026"), &sent(), "could_not_tell full_page");
     check(200, &full("2026-11-24 08:00:00"), &sent(), "could_not_tell full_page");
     check(200, &full("?"), &sent(), "could_not_tell full_page");
+    // Of one day, long before: an order cannot be seen in them.
+    check(200, &page(&vec![dated("01/11/2026"); 50]), &sent(), "could_not_tell full_page");
+}
+
+/// HubSoft's clock may be two hours from ours: older than that is older, to the second.
+#[test]
+fn a_ticket_without_a_text_stands_in_the_way_unless_it_is_surely_older() {
+    let without_text =
+        |time: &str| page(&[format!(r#"{{"id_atendimento":1,"protocolo":"20261124{time}0001"}}"#)]);
+    check(200, &without_text("070000"), &sent(), "could_not_tell no_text");
+    check(200, &without_text("065959"), &sent(), "not_found");
+}
+
+#[test]
+fn what_is_open_beside_a_rows_own_ticket_is_told_of_its_service_alone() {
+    let of_type = |ticket: String, kind: &str, more: &str| {
+        ticket.replacen('{', &format!(r#"{{"tipo_atendimento":"{kind}",{more}"#), 1)
+    };
+    let own = || of_type(ours(7, "7"), "QUEDA", "");
+    let other = |kind, more| of_type(ticket(5, "5", "x"), kind, more);
+    for (beside, expected) in [
+        (other("SAC", ""), "found 7 beside 5 SAC"),
+        (other("SAC", r#""servico":{"id_cliente_servico":11000},"#), "found 7 beside 5 SAC"),
+        (other("SAC", r#""servico":{"id_cliente_servico":11001},"#), "found 7"),
+        (other("SAC", r#""data_fechamento":"24/11/2026","#), "found 7"),
+        (other("queda", ""), "found 7"),
+    ] {
+        check(200, &page(&[own(), beside.clone()]), &sent(), expected);
+        check(200, &page(&[beside, own()]), &sent(), expected);
+    }
+}
+
+#[test]
+fn a_protocolo_is_found_where_it_stands_and_nowhere_else() {
+    let one = |id: i64, protocolo: &str, more: &str| {
+        format!(r#"{{"id_atendimento":{id},"protocolo":"{protocolo}"{more}}}"#)
+    };
+    let of_service = r#","servico":{"id_cliente_servico":"11000"}"#;
+    let shown = |id_atendimento, service| Verdict::Answered(Some(Shown { id_atendimento, service }));
+    for (status, body, expected) in [
+        (200, page(&[one(3, "77", ""), one(4, "78", of_service)]), shown(4, Some(11_000))),
+        (200, page(&[one(4, "78", ""), one(3, "77", "")]), shown(4, None)),
+        (200, page(&[one(3, "77", "")]), Verdict::Answered(None)),
+        (200, page(&[]), Verdict::Answered(None)),
+        (404, r#"{"status":"error","msg":"Nenhum atendimento encontrado"}"#.into(), Verdict::Answered(None)),
+        (200, page(&["null".into(), one(4, "78", "")]), shown(4, None)),
+        (200, page(&[one(0, "78", "")]), Verdict::Unknown(Fault::NoProof)),
+        (200, r#"{"status":"success"}"#.into(), Verdict::Unknown(Fault::NoList)),
+        (503, String::new(), Verdict::Unknown(Fault::http(503))),
+        (429, String::new(), Verdict::Throttled),
+    ] {
+        assert_eq!(of_protocolo(&answer(status, &body), "78"), expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_page_is_as_long_as_it_has_tickets() {
+    for (status, body, expected) in [
+        (200, page(&[]), Some(0)),
+        (200, page(&foreign(3, 1)), Some(3)),
+        (200, page(&["null".into(), ours(7, "7")]), None),
+        (200, r#"{"status":"success"}"#.into(), None),
+        (200, "<html>".into(), None),
+        (503, page(&foreign(3, 1)), None),
+    ] {
+        assert_eq!(page_len(&answer(status, &body)), expected, "{status} {body}");
+    }
 }
 
 /// Markers never come twice, and a machine's clock may be days ahead.
@@ -230,6 +309,9 @@ fn before_a_first_post_a_ticket_of_the_same_text_makes_it_needless() {
         (seen(old, "SAC", &with("0123456789AB")), "not_found"),
         (seen(young, "QUEDA", &with("0123456789AB")), "not_found"),
         (seen(young, "SAC", "Sem conexão desde anteontem"), "not_found"),
+        // What is no marker belongs to the text.
+        (seen(young, "SAC", &with("0123456789ABC")), "not_found"),
+        (seen(young, "SAC", &with("0123456789A-")), "not_found"),
         (seen("", "SAC", &with("0123456789AB")), "could_not_tell no_proof"),
         (page(&foreign(50, 1)), "could_not_tell full_page"),
         (page(&[]), "not_found"),

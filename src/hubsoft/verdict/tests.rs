@@ -94,6 +94,9 @@ fn the_verdict_table() {
             "rejected validation",
         ),
         (400, r#"{"message":"Bad Request"}"#, "unknown http_400"),
+        // A word that nobody knows is no refusal.
+        (200, r#"{"status":"processing","msg":"Na fila"}"#, "unknown no_proof"),
+        (422, r#"{"status":"processing","msg":"Na fila"}"#, "unknown http_422"),
         (413, "<html>", "rejected http_413"),
         // Refusals that are none.
         (200, exception, "stumbled exception"),
@@ -146,6 +149,11 @@ fn the_verdict_table() {
             r#"{"status":"success","errors":[],"atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
             "opened 1",
         ),
+        (
+            200,
+            r#"{"status":"success","errors":[" "],"atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
+            "opened 1",
+        ),
         // What is refused whatever is asked.
         (200, r#"{"status":"error","msg":"Método store não disponível"}"#, "misconfigured switched_off"),
         (403, r#"{"status":"error","msg":"Método/endpoint não disponível"}"#, "misconfigured switched_off"),
@@ -155,6 +163,7 @@ fn the_verdict_table() {
             "forbidden http_403",
         ),
         (200, r#"{"status":"error","msg":"Método de pagamento inválido"}"#, "rejected refused"),
+        (200, r#"{"status":"error","msg":"Usuário inválido"}"#, "rejected refused"),
         (403, "<html>Attention Required! | Cloudflare</html>", "unknown http_403_page"),
         // Halts and pauses.
         (401, r#"{"message":"Unauthenticated."}"#, "unauthorized http_401"),
@@ -279,6 +288,66 @@ fn hubsofts_own_words_are_shown_and_its_insides_never() {
     for status in [200, 400, 403, 422, 500] {
         let insides = r#"{"status":"error","msg":"SECRET","file":"SECRET","line":1,"trace":["SECRET"]}"#;
         assert!(!message(status, insides).contains("SECRET"), "{status}");
+    }
+}
+
+#[test]
+fn a_permission_that_is_missing_is_told_in_hubsofts_words() {
+    for (status, body) in [
+        (200, r#"{"status":"error","msg":"O usuário não possui a permissão desejada"}"#),
+        (403, r#"{"status":"error","msg":"O usuário não possui a permissão desejada"}"#),
+        (403, r#"{"message":"O usuário não possui a permissão desejada"}"#),
+    ] {
+        let said = Some("O usuário não possui a permissão desejada".to_owned());
+        let verdict = of_open(&answer(status, body), &asked());
+        assert_eq!(verdict, Verdict::Forbidden(Fault::Http { status: 403, said }), "{status} {body}");
+    }
+    let nothing = of_open(&answer(403, r#"{"status":"error","msg":"SQL","trace":[]}"#), &asked());
+    assert_eq!(nothing, Verdict::Forbidden(Fault::http(403)));
+}
+
+#[test]
+fn a_request_that_only_has_to_work_is_judged_as_strictly() {
+    let table = [
+        (200, r#"{"status":"success"}"#, "it worked"),
+        (201, r#"{"status":"success"}"#, "unknown http_201"),
+        (422, r#"{"status":"success"}"#, "unknown http_422"),
+        (200, r#"{"status":"success","trace":[]}"#, "stumbled exception"),
+        (200, r#"{"status":"error","msg":"x","trace":[]}"#, "stumbled exception"),
+        (200, r#"{"status":"error","msg":"x"}"#, "rejected refused"),
+        (422, r#"{"status":"error","msg":"x"}"#, "rejected refused"),
+        (201, r#"{"status":"error","msg":"x"}"#, "unknown http_201"),
+        (200, r#"{"status":"error","msg":"Método index não disponível"}"#, "misconfigured switched_off"),
+        (200, r#"{"status":"processing"}"#, "unknown not_json"),
+        (400, r#"{"status":"processing"}"#, "unknown http_400"),
+        (200, "<html>", "unknown not_json"),
+        (401, "", "unauthorized http_401"),
+    ];
+    for (status, body, expected) in table {
+        let found = match of_read(&answer(status, body)) {
+            Ok(read) => {
+                assert_eq!(read, body);
+                "it worked".to_owned()
+            }
+            Err(verdict) => short(&unanswered(verdict)),
+        };
+        assert_eq!(found, expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn what_a_server_tells_of_itself_is_of_an_answer_alone() {
+    let (date, wait) = (http_date("Tue, 24 Nov 2026 11:00:00 GMT"), Some(Duration::from_secs(7)));
+    assert_ne!(date, None);
+    let answered =
+        Exchange::Answered { status: 503, retry_after: wait, date, body: Ok(Bytes::from_static(b"x")) };
+    for (exchange, code, status, date, wait) in [
+        (answered, "503", Some(503), date, wait),
+        (Exchange::Lost(Fault::Timeout), "timeout", None, None, None),
+        (Exchange::NotSent(Fault::Reset), "reset", None, None, None),
+    ] {
+        let told = (exchange.code(), exchange.http_status(), exchange.date(), exchange.retry_after());
+        assert_eq!(told, (code.into(), status, date, wait));
     }
 }
 
