@@ -130,6 +130,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .locking_mode(SqliteLockingMode::Normal) // EXCLUSIVE would keep `status` out.
         .busy_timeout(BUSY_TIMEOUT)
         .page_size(PAGE_LEN)
+        // Nothing that is referred to is ever deleted, and SQLite would look for it, and for what refers to a
+        // row that is new, row by row (measured: a third of what reading a file in takes).
+        .foreign_keys(false)
         .pragma("cache_size", (-CACHE_KIB).to_string())
         .pragma("trusted_schema", "OFF")
         .pragma("wal_autocheckpoint", WAL_PAGES.to_string())

@@ -47,8 +47,6 @@ async fn copy(conn: &mut SqliteConnection, damaged: &Path) -> Result<Lost, Outbo
         .execute(&mut *conn)
         .await
         .trouble()?;
-    // Rows come before what they refer to where that is lost.
-    sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut *conn).await.trouble()?;
     let _ =
         sqlx::query("INSERT OR REPLACE INTO main.meta SELECT * FROM damaged.meta").execute(&mut *conn).await;
     for table in TABLES {
