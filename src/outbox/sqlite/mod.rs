@@ -5,6 +5,7 @@
 //! as one.
 
 mod acts;
+mod alike;
 mod candidate;
 mod claim;
 mod clock;

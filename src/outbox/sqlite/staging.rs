@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, SqliteConnection};
 
 use super::SqliteOutbox;
+use super::alike::Alike;
 use super::error::{Trouble, json};
 use super::session::Tx;
 use crate::delivery::OutboxError;
@@ -31,6 +32,10 @@ pub struct Staging<'a> {
     pub(super) has_codes: bool,
     pub(super) names_rows: bool,
     pub(super) names_customers: bool,
+    /// Of lines that do not name themselves, what their references are made of; and of all what they would
+    /// open.
+    pub(super) contents: Alike,
+    pub(super) tickets: Alike,
     chunk: Values,
 }
 
@@ -78,6 +83,8 @@ impl SqliteOutbox {
             has_codes: false,
             names_rows: false,
             names_customers: false,
+            contents: Alike::default(),
+            tickets: Alike::default(),
             chunk: Values::default(),
         })
     }
@@ -90,6 +97,12 @@ impl Staging<'_> {
             self.has_codes |= row.code.is_some();
             self.names_rows |= row.referencia.is_some();
             self.names_customers |= row.customer.is_some();
+            if row.referencia.is_none() {
+                self.contents.add(row.content_key.as_str().as_bytes());
+            }
+            if let Some(key) = &row.repeat_key {
+                self.tickets.add(key);
+            }
             self.chunk.push(self.source, row).trouble()?;
             if self.chunk.n_rows == CHUNK_ROWS {
                 self.chunk.flush(&mut self.tx).await?;

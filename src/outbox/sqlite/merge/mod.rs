@@ -115,6 +115,9 @@ struct Merge<'a> {
     has_codes: bool,
     names_rows: bool,
     names_customers: bool,
+    /// Whether lines without a reference may have the same one, and whether lines may open the same ticket.
+    repeats_contents: bool,
+    repeats_tickets: bool,
     kind: MergeKind,
     now: i64,
     /// Rows that the file no longer has, and how many of them were withdrawn by that.
@@ -126,7 +129,7 @@ struct Merge<'a> {
 impl<'a> Merge<'a> {
     async fn begin(staging: Staging<'a>, options: &MergeOptions<'_>) -> Result<Self, OutboxError> {
         let Staging { mut tx, source, first_record, headers, lacks, keys, .. } = staging;
-        let Staging { has_codes, names_rows, names_customers, .. } = staging;
+        let Staging { has_codes, names_rows, names_customers, contents, tickets, .. } = staging;
         let sql = "SELECT coalesce(max(id), 0), (SELECT batch FROM source WHERE id = ?1) FROM outbox";
         let (last_id, batch): (i64, i64) =
             sqlx::query_as(sql).bind(source).fetch_one(&mut *tx).await.trouble()?;
@@ -142,6 +145,8 @@ impl<'a> Merge<'a> {
             has_codes,
             names_rows,
             names_customers,
+            repeats_contents: contents.are_any(),
+            repeats_tickets: tickets.are_any(),
             kind: MergeKind::Whole,
             now: options.now.as_millisecond(),
             gone: (0, 0),

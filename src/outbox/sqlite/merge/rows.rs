@@ -107,6 +107,9 @@ impl Merge<'_> {
 
     /// Of rows with the same content, one is opened: the one that may be already, else the first.
     pub(super) async fn skip_repeats(&mut self) -> Result<(), OutboxError> {
+        if !self.was_filled && !self.repeats_tickets {
+            return Ok(());
+        }
         let rivals = is_rival("x.batch = ?1");
         self.run("CREATE TEMP TABLE repeated (repeat_key BLOB PRIMARY KEY) WITHOUT ROWID", &[]).await?;
         let sql = format!(

@@ -34,6 +34,9 @@ impl Merge<'_> {
                      FROM record r LEFT JOIN batch b ON b.code = r.code
                     WHERE ?1 <= r.id ORDER BY r.id";
         self.run(sql, &[self.first_record, self.batch]).await?;
+        if !self.repeats_contents {
+            return Ok(());
+        }
         // As `ContentKey::reference` has it; the second sort is of the few that are there again.
         let sql = "UPDATE staged SET referencia = staged.referencia || '-' || again.n
                      FROM (SELECT record, row_number() OVER (PARTITION BY referencia ORDER BY record) AS n
