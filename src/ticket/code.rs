@@ -152,6 +152,8 @@ mod tests {
         {
             assert_eq!(BatchCode::read(not_ours), None, "{not_ours}");
         }
+        assert_eq!(code.number(), 0x0123_4567);
+        assert_eq!(BatchCode::of_number(code.number()), Some(code));
         assert_eq!(BatchCode::of_number(-1), None);
         assert_eq!(BatchCode::of_number(1 << 28), None);
     }

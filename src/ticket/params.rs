@@ -126,6 +126,10 @@ mod tests {
             ("1", "params_not_an_object"),
             (r#"{"protocolo":20241126103000123456}"#, "params_number_too_long"),
             (r#"{"a":"\u0000"}"#, "nul_character"),
+            (r#"{"a":[1,["\u0000"]]}"#, "nul_character"),
+            (r#"{"a":{"\u0000":1}}"#, "nul_character"),
+            (r#"{"a":"\ufffd"}"#, "lost_character"),
+            (r##"{"a":" #N/D "}"##, "formula_error"),
         ] {
             assert_eq!(read(cell).unwrap_err().code, code, "{cell}");
         }

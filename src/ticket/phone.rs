@@ -524,6 +524,10 @@ mod tests {
         check("0300 123 4567", Err("phone_service_number"), None);
         check("4004-1234", Err("phone_service_number"), None);
         check("11 4004-1234", Err("phone_service_number"), None);
+        check("40012345678", Err("phone_unknown_ddd"), None);
+        check("37400123456", Err("phone_not_mobile"), None);
+        check("3221-1234.0", Err("phone_length"), None);
+        check("(37 99911)-2233", Err("phone_length"), None);
         check("99999999999", Err("phone_repeated_digit"), None);
         check("9999999999", Err("phone_repeated_digit"), None);
         check("99999999", Err("phone_repeated_digit"), None);

@@ -37,6 +37,35 @@ fn a_row_needs_four_cells() {
     }
 }
 
+/// Blank it would be another ticket than the sheet was meant to ask for.
+#[test]
+fn a_formula_that_failed_is_a_problem_of_its_row_in_whatever_field() {
+    for field in Field::ALL {
+        let mut raw = valid();
+        *raw.get_mut(field) = Some(Cow::Borrowed(" #N/D"));
+        let problems = Ticket::parse(&raw).err().unwrap_or_default();
+        let told: Vec<_> =
+            problems.iter().map(|problem| (&*problem.field, &*problem.code, &*problem.found)).collect();
+        assert_eq!(told, [(field.name(), "formula_error", "#N/D")]);
+    }
+}
+
+#[test]
+fn what_was_lost_on_the_way_explains_more_than_what_is_left() {
+    for (cell, code) in [
+        ("3799911\u{0}2233", "nul_character"),
+        ("3799911\u{FFFD}2233", "lost_character"),
+        ("3799911?2233", "phone_not_digits"),
+    ] {
+        let problems = Ticket::parse(&raw(&[(Field::Telefone, cell)])).unwrap_err();
+        let of_phone = problems.iter().find(|problem| problem.field == Field::Telefone.name());
+        assert_eq!(of_phone.map(|problem| &*problem.code), Some(code), "{cell:?}");
+        assert_eq!(of_phone.map(super::super::is_without_ddd), Some(false));
+    }
+    let problems = Ticket::parse(&raw(&[(Field::Telefone, "99911-2233")])).unwrap_err();
+    assert!(problems.iter().any(super::super::is_without_ddd));
+}
+
 #[test]
 fn all_problems_of_a_row_come_at_once() {
     let problems = Ticket::parse(&raw(&[
