@@ -3,6 +3,7 @@
 mod anything;
 #[cfg(feature = "inside")]
 mod fingerprint;
+mod parts;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
