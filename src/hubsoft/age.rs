@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp, tz};
 
 use super::wire::Seen;
 
-/// How far HubSoft's clock may be from ours, its time zone included: it stores local time without an
+/// How far HubSoft's clock may be from ours: 2 h, and its time zone besides. It stores local time without an
 /// offset, and Brazil's other zones are up to 2 h away from the UTC-3 by which we read it.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(2);
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(2 + 2);
 
 /// When a ticket was opened, as exactly as HubSoft tells: to the second, or to the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +32,24 @@ impl Age {
         let at = DateTime::strptime("%Y%m%d%H%M%S", prefix).ok()?;
         // A number that merely looks like a date is not one.
         (2000..2100).contains(&at.year()).then_some(())?;
-        Self::between(at, at)
+        Self::within_second(at)
     }
 
     fn by_data_cadastro(text: &str) -> Option<Self> {
         let text = text.trim();
         for format in ["%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"] {
             if let Ok(at) = DateTime::strptime(format, text) {
-                return Self::between(at, at);
+                return Self::within_second(at);
             }
         }
         ["%d/%m/%Y", "%Y-%m-%d"].iter().find_map(|format| {
             let day = Date::strptime(format, text).ok()?;
             Self::between(day.at(0, 0, 0, 0), day.at(23, 59, 59, 999_999_999))
         })
+    }
+
+    fn within_second(at: DateTime) -> Option<Self> {
+        Self::between(at, at.with().subsec_nanosecond(999_999_999).build().ok()?)
     }
 
     /// HubSoft's clocks show UTC-3.

@@ -213,13 +213,16 @@ fn a_full_page_of_dates_only_is_read_to_the_end_of_the_day() {
     check(200, &page(&vec![dated("01/11/2026"); 50]), &sent(), "could_not_tell full_page");
 }
 
-/// HubSoft's clock may be two hours from ours: older than that is older, to the second.
+/// HubSoft's clock may be two hours from ours, and two more in Acre. Older than that is older, to the second
+/// that it shows: a ticket may be from the end of it.
 #[test]
 fn a_ticket_without_a_text_stands_in_the_way_unless_it_is_surely_older() {
     let without_text =
         |time: &str| page(&[format!(r#"{{"id_atendimento":1,"protocolo":"20261124{time}0001"}}"#)]);
-    check(200, &without_text("070000"), &sent(), "could_not_tell no_text");
-    check(200, &without_text("065959"), &sent(), "not_found");
+    check(200, &without_text("050000"), &sent(), "could_not_tell no_text");
+    check(200, &without_text("045959"), &sent(), "not_found");
+    let within_that_second = LookUp { sent_at: Some(at("2026-11-24T12:00:00.5Z")), ..sent() };
+    check(200, &without_text("050000"), &within_that_second, "could_not_tell no_text");
 }
 
 #[test]
