@@ -71,10 +71,11 @@ impl Sabotage {
     }
 }
 
+/// All texts are as long: who saw a ticket of ours sees that there is none of another.
 fn sheet(n_rows: usize) -> String {
     let mut text = "id_cliente_servico;descricao;nome;telefone\n".to_owned();
     for n in 1..=n_rows {
-        writeln!(text, "{};Sem conexão na rua {n};Cliente {n};(37) 99911-{n:04}", 11_000 + n).unwrap();
+        writeln!(text, "{};Sem conexão na rua {n:04};Cliente {n};(37) 99911-{n:04}", 11_000 + n).unwrap();
     }
     text
 }
