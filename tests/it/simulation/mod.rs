@@ -93,8 +93,8 @@ fn a_clock_that_is_set_back_does_not_make_rows_be_looked_up_all_the_time() {
     assert_eq!(live(4_099_846, Sabotage::None).violations, Vec::<String>::new());
 }
 
-/// Seen: a HubSoft in Acre, two hours from the time by which it is read, shows no parts of a second; so a ticket
-/// of the second of the row's own seemed older than any slack, and a full page to go back beyond it.
+/// Seen: a HubSoft in Acre, two hours from the time by which it is read, shows no parts of a second; so a
+/// ticket of the second of the row's own seemed older than any slack, and a full page to go back beyond it.
 #[test]
 fn a_page_of_a_far_time_zone_does_not_go_back_further_than_it_shows() {
     assert_eq!(live(4_077_605, Sabotage::None).violations, Vec::<String>::new());
